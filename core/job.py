@@ -1,0 +1,157 @@
+"""A job: what it reads, what it writes, and a function between; the context through which it alone does I/O."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from core.errors import UsageError
+from core.lake import Lake, Publish
+from core.recipe import Recipe
+from core.settings import Settings
+from core.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark.sql import DataFrame, SparkSession
+
+log = logging.getLogger("reelfeed")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step of a night: one Airflow task, one `reelfeed run NAME`, one spark-submit.
+
+    `run` may read only tables in `reads` and must publish every table in `writes`, for all days it is given.
+    `needs` names further steps that must come first although no table passes between them (rare).
+    """
+
+    name: str
+    doc: str
+    owner: str
+    reads: tuple[Table, ...]
+    writes: tuple[Table, ...]
+    run: Callable[[JobContext], None]
+    timeout_minutes: int = 60
+    retries: int = 2
+
+
+@dataclass
+class JobContext:
+    """Everything a job may touch. `days` are the days it writes, in order, without gaps; `ds` is the last of them."""
+
+    job: Job
+    days: tuple[date, ...]
+    settings: Settings
+    recipe: Recipe
+    logs: str
+    logs_dir: str
+    lake: Lake
+    started: float = field(default_factory=time.monotonic)
+    reads: dict[str, int] = field(default_factory=dict)
+    published: list[Publish] = field(default_factory=list)
+
+    @property
+    def ds(self) -> date:
+        return self.days[-1]
+
+    @property
+    def spark(self) -> SparkSession:
+        from core.spark import session
+
+        return session(self.settings, f"reelfeed {self.job.name} {self.ds}")
+
+    def read(self, table: Table, days: Sequence[date] | None = None) -> DataFrame:
+        """Returns the rows of `table` for `days` (default: the days this job writes).
+
+        Raises UsageError for a table that the job does not declare, MissingDataError for an absent day.
+        The version is fixed at a job's first read of a table, so that all its reads agree.
+        """
+        return self.lake.read(self.spark, table, days or self.days, self._version(table))
+
+    def read_arrow(self, table: Table, columns: Sequence[str] | None = None) -> pyarrow.Table:
+        """Returns the rows of `table` for `ds` as an Arrow table, without Spark; raises as `read` does."""
+        return self.lake.read_arrow(table, [self.ds], columns, self._version(table))
+
+    def read_window(self, table: Table, back: int, *, until: date | None = None) -> DataFrame:
+        """Returns the rows of `table` from `back` days before the first day written, to `until` (default `ds`).
+
+        Days inside the window that were never published are left out; the last must be there.
+        """
+        version = self._version(table)
+        last, first = until or self.ds, self.days[0] - timedelta(days=back)
+        there = [day for day in self.lake.days(table, version) if first <= day < last]
+        return self.lake.read(self.spark, table, [*there, last], version)
+
+    def days_of(self, table: Table) -> list[date]:
+        """Returns the days up to `ds` for which `table` has rows."""
+        version = self._version(table)
+        return [day for day in self.lake.days(table, version) if day <= self.ds]
+
+    def publish(self, table: Table, frame: DataFrame) -> Publish:
+        """Publishes `frame` as the partitions `days` of `table`, checked, whole or not at all.
+
+        Raises UsageError for a table that the job does not declare, ContractError for data that breaks it.
+        """
+        if table not in self.job.writes:
+            raise self._undeclared(table, "writes", self.job.writes)
+        publish = self.lake.publish(
+            frame,
+            table,
+            self.days,
+            validate=self._validate,
+            job=self.job.name,
+            seconds=lambda: time.monotonic() - self.started,
+            reads=self.reads,
+        )
+        self.published.append(publish)
+        for note in publish.notes:
+            log.warning("%s: %s", table.name, note)
+        rows = sum(publish.days[str(day)].rows for day in self.days)
+        log.info("%s: %s rows, version %s", table.name, f"{rows:,}", publish.version)
+        return publish
+
+    def _validate(self, frame: DataFrame, table: Table) -> list:  # type: ignore[type-arg]
+        if table.guarded:
+            from core import expectations
+
+            return expectations.findings(frame, table, self.settings.home_path)
+        from core import contract
+
+        return contract.findings(frame, table)
+
+    def _version(self, table: Table) -> int:
+        if table not in (*self.job.reads, *self.job.writes):
+            raise self._undeclared(table, "reads", self.job.reads)
+        if table.name not in self.reads:
+            version = self.lake.open(table).version() if self.lake.exists(table) else -1
+            self.reads[table.name] = int(version)
+        return self.reads[table.name]
+
+    def _undeclared(self, table: Table, verb: str, declared: Sequence[Table]) -> UsageError:
+        return UsageError(
+            f"job {self.job.name!r} does not declare that it {verb} table {table.name!r}",
+            where=f"jobs/{self.job.name}.py",
+            choices=[known.name for known in declared],
+            next_step=f"add it to `{verb}` at the foot of that file",
+        )
+
+
+def in_order(jobs: Mapping[str, Job]) -> list[Job]:
+    """Returns `jobs` so that every writer of a table stands before its readers; ties in order of name.
+
+    Raises UsageError where jobs wait for each other in a circle.
+    """
+    waiting, placed = dict(sorted(jobs.items())), list[Job]()
+    while waiting:
+        unwritten = {table.name for job in waiting.values() for table in job.writes}
+        ready = [job for job in waiting.values() if not {t.name for t in job.reads} & unwritten - {t.name for t in job.writes}]
+        if not ready:
+            raise UsageError("jobs wait for each other in a circle", choices=waiting, where="their `reads` and `writes`")
+        for job in ready:
+            placed.append(waiting.pop(job.name))
+    return placed

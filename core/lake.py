@@ -1,0 +1,312 @@
+"""The lake: Delta tables that Spark writes and delta-rs commits, each `ds` partition replaced whole or not at all.
+
+A publish writes Parquet files into a folder of its own below the table, checks what it wrote, and then names the
+files in one Delta commit. Readers ask the Delta log which files make up a version, so nothing half-written is ever
+seen, nothing moves, and the same works on any store that Spark, Arrow and delta-rs share.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.contract import Finding, conform
+from core.errors import ContractError, MissingDataError
+from core.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow
+    from deltalake import DeltaTable
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+PROVENANCE = "reelfeed"
+RESTORED = "reelfeed_restored_version"
+Validate = Callable[["DataFrame", Table], list[Finding]]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """What was published for one day: its row count and a hash of its content, the same whatever the row order."""
+
+    rows: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Publish:
+    """One commit: which job wrote which days, in how many seconds, and which table versions it had read."""
+
+    table: str
+    version: int
+    job: str
+    seconds: float
+    days: dict[str, Partition]
+    reads: dict[str, int]
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All tables below one root, a local folder or a store's address."""
+
+    root: str
+
+    def path(self, table: Table) -> str:
+        return posixpath.join(self.root, table.name)
+
+    def exists(self, table: Table) -> bool:
+        from deltalake import DeltaTable
+
+        return bool(DeltaTable.is_deltatable(self.path(table)))
+
+    def open(self, table: Table, version: int | None = None) -> DeltaTable:
+        """Returns the Delta table at `version` (default: newest); raises MissingDataError where there is none."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        if not self.exists(table):
+            raise MissingDataError(f"table {table.name!r} was never published", where=self.path(table))
+        try:
+            return DeltaTable(self.path(table), version=version)
+        except DeltaError as error:
+            raise MissingDataError(
+                f"table {table.name!r} has no version {version}: {error}",
+                where=self.path(table),
+                next_step=f"reelfeed tables {table.name}",
+            ) from None
+
+    def days(self, table: Table, version: int | None = None) -> list[date]:
+        """Returns the days that have rows, in order; none for a table that was never published."""
+        if not self.exists(table):
+            return []
+        return sorted(date.fromisoformat(part["ds"]) for part in self.open(table, version).partitions())
+
+    def read(
+        self, spark: SparkSession, table: Table, days: Sequence[date], version: int | None = None
+    ) -> DataFrame:
+        """Returns the rows of `days` at `version` (default: newest), one row per key and `ds`.
+
+        Raises MissingDataError for a day that is absent, unless the table may be empty (min_rows 0).
+        """
+        schema = spark_schema(table)
+        files = self._files(table, days, version)
+        if not files:
+            return spark.createDataFrame([], schema)
+        reader = spark.read.schema(schema).option("basePath", self.path(table))
+        return reader.parquet(*files).select(*table.column_names)
+
+    def read_arrow(
+        self, table: Table, days: Sequence[date], columns: Sequence[str] | None = None, version: int | None = None
+    ) -> pyarrow.Table:
+        """Returns the same rows as `read` as an Arrow table, without Spark; raises as `read` does."""
+        self._files(table, days, version)
+        wanted = [("ds", "in", [str(day) for day in days])]
+        return self.open(table, version).to_pyarrow_table(partitions=wanted, columns=list(columns) if columns else None)
+
+    def _files(self, table: Table, days: Sequence[date], version: int | None) -> list[str]:
+        there = set(self.days(table, version))
+        absent = [day for day in days if day not in there]
+        if absent and table.min_rows > 0:
+            span = f"{min(there)} to {max(there)}" if there else "none"
+            raise MissingDataError(
+                f"table {table.name!r} has no rows for {', '.join(map(str, absent[:5]))}",
+                where=self.path(table),
+                choices=[f"days published: {span}"],
+                next_step=f"run the job that writes {table.name} for that day: `reelfeed plan` names it",
+            )
+        if not there.intersection(days):
+            return []
+        files = self.open(table, version).file_uris(partition_filters=[("ds", "in", [str(day) for day in days])])
+        return sorted(files)
+
+    def publish(
+        self,
+        frame: DataFrame,
+        table: Table,
+        days: Sequence[date],
+        *,
+        validate: Validate,
+        job: str,
+        seconds: Callable[[], float],
+        reads: dict[str, int],
+    ) -> Publish:
+        """Replaces the partitions `days` of `table` with the rows of `frame`, in one commit, or raises.
+
+        `frame` must have the table's columns and no other days. `validate` sees the written rows and returns
+        findings; any that says stop raises ContractError and nothing is published. Days whose content is
+        already there, hash for hash, are not written again: then the newest commit is returned as it stands.
+        """
+        spark = frame.sparkSession
+        folder = f"publish={uuid.uuid4().hex}"
+        target = posixpath.join(self.path(table), folder)
+        conform(frame, table).write.partitionBy("ds").parquet(target)
+        written = spark.read.schema(spark_schema(table)).parquet(target).select(*table.column_names)
+        partitions = _partitions(written, days)
+        found = _day_findings(partitions, table, days) or validate(written, table)
+        stops = [finding.text for finding in found if finding.severity == "stop"]
+        if stops:
+            _remove(target)
+            raise ContractError(
+                "; ".join(stops),
+                where=f"table {table.name}, ds {_span(days)}: nothing was published",
+                next_step=f"mend the input or the job {job}, then run it again",
+            )
+        current = self.partitions(table, days)
+        if self.exists(table) and all(current.get(day) == part for day, part in partitions.items()):
+            _remove(target)
+            return next(publish for publish in self.history(table) if str(days[0]) in publish.days)
+        notes = tuple(finding.text for finding in found)
+        record = Publish(table.name, -1, job, round(seconds(), 3), partitions, reads, notes)
+        version = self._commit(table, folder, target, days, record)
+        return Publish(table.name, version, job, record.seconds, partitions, reads, notes)
+
+    def _commit(self, table: Table, folder: str, target: str, days: Sequence[date], record: Publish) -> int:
+        from deltalake import CommitProperties, DeltaTable, Schema
+        from deltalake.transaction import AddAction
+
+        schema = Schema.from_json(spark_schema(table).json())
+        if not self.exists(table):
+            DeltaTable.create(self.path(table), schema, mode="ignore", partition_by=["ds"], description=table.doc)
+        adds = [
+            AddAction(
+                posixpath.join(folder, name),
+                size,
+                {"ds": name.split("/")[0].removeprefix("ds=")},
+                modified,
+                True,
+                "{}",
+            )
+            for name, size, modified in _written_files(target)
+        ]
+        content = {key: value for key, value in asdict(record).items() if key not in ("table", "version")}
+        delta = self.open(table)
+        delta.create_write_transaction(
+            adds,
+            "overwrite",
+            schema,
+            partition_by=["ds"],
+            partition_filters=[("ds", "in", [str(day) for day in days])],
+            commit_properties=CommitProperties(custom_metadata={PROVENANCE: json.dumps(content)}),
+        )
+        delta.update_incremental()
+        return int(delta.version())
+
+    def history(self, table: Table) -> list[Publish]:
+        """Returns what was published to `table`, newest first; publishes that a later restore undid are left out."""
+        if not self.exists(table):
+            return []
+        found: list[Publish] = []
+        undone_after: int | None = None
+        for commit in self.open(table).history():
+            version = int(commit["version"])
+            if undone_after is not None and version > undone_after:
+                continue
+            if RESTORED in commit:
+                undone_after = int(commit[RESTORED])
+            if PROVENANCE in commit:
+                found.append(_publish(table, version, commit[PROVENANCE]))
+        return found
+
+    def partitions(self, table: Table, days: Iterable[date]) -> dict[str, Partition]:
+        """Returns what stands now for each of `days`, by ISO day; days that were never published are absent."""
+        wanted, found = {str(day) for day in days}, dict[str, Partition]()
+        for publish in self.history(table):
+            for day in wanted & publish.days.keys():
+                found.setdefault(day, publish.days[day])
+        return found
+
+    def restore(self, table: Table, version: int) -> int:
+        """Makes `version` the newest content of `table` again and returns the new version's number."""
+        from deltalake import CommitProperties
+
+        delta = self.open(table)
+        self.open(table, version)
+        note = {RESTORED: str(version)}
+        delta.restore(version, commit_properties=CommitProperties(custom_metadata=note))
+        delta.update_incremental()
+        return int(delta.version())
+
+    def vacuum(self, table: Table, retention: timedelta) -> list[str]:
+        """Deletes files that no version younger than `retention` names, and returns their paths."""
+        hours = int(retention.total_seconds() // 3600)
+        return list(self.open(table).vacuum(hours, dry_run=False, enforce_retention_duration=False))
+
+
+def spark_schema(table: Table) -> StructType:
+    """Returns the Spark schema of `table`, every field nullable: nulls are refused by checks, not by files."""
+    from pyspark.sql.types import StructType
+
+    return StructType.fromDDL(table.ddl)
+
+
+def _publish(table: Table, version: int, content: str) -> Publish:
+    record = json.loads(content)
+    days = {day: Partition(**part) for day, part in record.pop("days").items()}
+    return Publish(table=table.name, version=version, days=days, notes=tuple(record.pop("notes")), **record)
+
+
+def _partitions(frame: DataFrame, days: Sequence[date]) -> dict[str, Partition]:
+    """Returns rows and content hash per day: the row hashes' exclusive or and sum, so order does not matter."""
+    from pyspark.sql import functions as F
+
+    row_hash = F.xxhash64(*[F.col(name) for name in frame.columns])
+    found = (
+        frame.select("ds", row_hash.alias("hash"))
+        .groupBy("ds")
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.bit_xor("hash").alias("xor"),
+            F.sum(F.col("hash").bitwiseAND((1 << 31) - 1)).alias("sum"),
+        )
+        .collect()
+    )
+    seen = {str(row["ds"]): Partition(row["rows"], f"{row['xor'] & (1 << 64) - 1:016x}{row['sum']:012x}") for row in found}
+    return {str(day): Partition(0, "empty") for day in days} | seen
+
+
+def _day_findings(partitions: dict[str, Partition], table: Table, days: Sequence[date]) -> list[Finding]:
+    asked = {str(day) for day in days}
+    found = [
+        Finding("stop", f"rows of {day}, which this run does not write") for day in sorted(partitions.keys() - asked)
+    ]
+    found += [
+        Finding("stop", f"{part.rows} rows for {day}, at least {table.min_rows} expected")
+        for day, part in sorted(partitions.items())
+        if day in asked and part.rows < table.min_rows
+    ]
+    return found
+
+
+def _written_files(target: str) -> list[tuple[str, int, int]]:
+    """Returns path below `target`, size in bytes and modification time (Unix ms) of every Parquet file there."""
+    from pyarrow import fs
+
+    store, base = fs.FileSystem.from_uri(_address(target))
+    infos = store.get_file_info(fs.FileSelector(base, recursive=True))
+    return sorted(
+        (posixpath.relpath(info.path, base), info.size, int((info.mtime_ns or 0) // 1_000_000))
+        for info in infos
+        if info.type == fs.FileType.File and info.path.endswith(".parquet")
+    )
+
+
+def _remove(target: str) -> None:
+    from pyarrow import fs
+
+    store, base = fs.FileSystem.from_uri(_address(target))
+    store.delete_dir(base)
+
+
+def _address(path: str) -> str:
+    return path if "://" in path else str(Path(path).absolute())
+
+
+def _span(days: Sequence[date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"

@@ -1,0 +1,71 @@
+"""What a feed is made of: sources and quotas, value weights, rules in order. One TOML file of conf/feeds/ a feed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.config import load
+from core.settings import CONF
+
+
+@dataclass(frozen=True)
+class RuleUse:
+    """One rule of a recipe, in its place: the rule's file name and its parameters."""
+
+    rule: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _RecipeFile:
+    doc: str
+    owner: str
+    length: int
+    surface: int
+    candidates: int
+    sources: dict[str, int]
+    value: dict[str, float]
+    rules: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A feed's decisions. `length` videos a user on `surface`, chosen from `candidates` merged candidates.
+
+    `sources` maps a source to the number of candidates asked of it per user; `value` maps every head to its
+    weight per unit of calibrated prediction; `rules` are applied top to bottom.
+    """
+
+    name: str
+    doc: str
+    owner: str
+    length: int
+    surface: int
+    candidates: int
+    sources: dict[str, int]
+    value: dict[str, float]
+    rules: tuple[RuleUse, ...]
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits that change when any decision of the recipe does."""
+        content = {key: value for key, value in asdict(self).items() if key not in ("doc", "owner")}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_recipe(name: str) -> Recipe:
+    """Returns the recipe `name` from conf/feeds; raises UsageError for an unknown recipe or key."""
+    file = load(_RecipeFile, CONF / "feeds" / f"{name}.toml")
+    rules = tuple(
+        RuleUse(str(rule.get("rule", "")), {key: value for key, value in rule.items() if key != "rule"})
+        for rule in file.rules
+    )
+    return Recipe(name, file.doc, file.owner, file.length, file.surface, file.candidates, file.sources, file.value, rules)
+
+
+def recipe_names() -> list[str]:
+    """Names of all recipes, sorted."""
+    return sorted(path.stem for path in (CONF / "feeds").glob("*.toml"))

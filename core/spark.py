@@ -1,0 +1,59 @@
+"""The one way to a Spark session, the same under `reelfeed run`, spark-submit and the tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from core.java import java_home
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FIXED = {
+    # Delta's readers want microseconds, and every timestamp in the lake is UTC.
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+}
+
+
+def spark_properties(settings: Settings) -> dict[str, str]:
+    """Returns the Spark properties of `settings`: what a session is built with, and what spark-submit is given."""
+    local = {}
+    if settings.spark.master.startswith("local"):
+        local = {
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.enabled": "false",
+        }
+    return {
+        **FIXED,
+        **local,
+        "spark.driver.memory": settings.spark.driver_memory,
+        "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
+        **settings.spark.extra,
+    }
+
+
+def session(settings: Settings, name: str) -> SparkSession:
+    """Returns the running Spark session, or starts one called `name`.
+
+    Under spark-submit the master is the submitter's. Python workers run this interpreter.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("JAVA_HOME", str(java_home(settings.home_path)))
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(name)  # type: ignore[attr-defined]
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        builder = builder.master(settings.spark.master)
+    for key, value in spark_properties(settings).items():
+        builder = builder.config(key, value)
+    spark: SparkSession = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark

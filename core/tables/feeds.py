@@ -1,0 +1,30 @@
+"""Tomorrow's feeds: for every user the videos to show, in order, each with why it is there."""
+
+from core.table import Column, MeanBetween, Table
+from core.tables.scored_candidates import TERMS
+
+TABLE = Table(
+    name="feeds",
+    doc=__doc__,
+    owner="feed-ranking",
+    columns=(
+        Column("recipe", "string", "The feed's recipe, a file of conf/feeds/."),
+        Column("user_id", "bigint", "Whose feed.", minimum=0),
+        Column("slot", "int", "Place in the feed, first is 1.", minimum=1),
+        Column("video_id", "bigint", "What to show there.", minimum=0),
+        Column("value", "double", "Predicted value to the user; sum of the terms, 0 in the popular tier."),
+        Column("terms", TERMS, "Per head: calibrated prediction, weight, product; empty in the popular tier."),
+        Column(
+            "sources",
+            "array<struct<source:string,rank:int,score:double>>",
+            "Sources that named it, each with its own rank and score.",
+        ),
+        Column("tier", "string", "How it was chosen.", choices=("personal", "popular")),
+        Column("model", "string", "Content hash of the ranker; empty in the popular tier."),
+        Column("recipe_hash", "string", "Hash of the recipe's decisions."),
+    ),
+    key=("recipe", "user_id", "slot"),
+    fresh_for_hours=30,
+    checks=(MeanBetween("value", -100.0, 1000.0),),
+    guarded=True,
+)

@@ -1,0 +1,50 @@
+"""What an adapter is: raw logs of one format in, the frames that `ingest_events` takes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from core.table import Column
+from core.tables.impressions import TABLE as IMPRESSIONS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+FROM_VIDEOS = ("author_id", "tag_id")
+
+FAULTS = Column("faults", "array<string>", "Parse faults of the row, as COLUMN_not_a_number; empty for a readable row.")
+
+RAW_IMPRESSIONS = (*[column for column in IMPRESSIONS.all_columns if column.name not in FROM_VIDEOS], FAULTS)
+"""Columns of raw impressions: those of table impressions, any of them null in a broken row, but for what ingest looks
+up in table videos; `ds` is the day the row arrived; then the parse faults."""
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Raw logs of some days, each frame with a `ds` column.
+
+    `impressions` has the columns RAW_IMPRESSIONS, duplicates and broken rows included. `users`, `videos` and
+    `follows` have the columns of the tables of that name, one whole copy for each day.
+    """
+
+    impressions: DataFrame
+    users: DataFrame
+    videos: DataFrame
+    follows: DataFrame
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One format of logs.
+
+    `days(logs_dir)` lists the days there are, in order. `read(spark, logs_dir, days)` returns their logs. Both raise
+    MissingDataError for an absent folder, file or day, and ContractError for a file with other columns than its format's.
+    """
+
+    name: str
+    doc: str
+    days: Callable[[str], list[date]]
+    read: Callable[[SparkSession, str, Sequence[date]], Logs]
