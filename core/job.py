@@ -27,7 +27,7 @@ class Job:
     """One step of a night: one Airflow task, one `reelfeed run NAME`, one spark-submit.
 
     `run` may read only tables in `reads` and must publish every table in `writes`, for all days it is given.
-    `needs` names further steps that must come first although no table passes between them (rare).
+    A job that `spans` is given a whole range of days at once; any other runs for the last day of the range alone.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Job:
     reads: tuple[Table, ...]
     writes: tuple[Table, ...]
     run: Callable[[JobContext], None]
+    spans: bool = False
     timeout_minutes: int = 60
     retries: int = 2
 
@@ -77,15 +78,22 @@ class JobContext:
         """Returns the rows of `table` for `ds` as an Arrow table, without Spark; raises as `read` does."""
         return self.lake.read_arrow(table, [self.ds], columns, self._version(table))
 
-    def read_window(self, table: Table, back: int, *, until: date | None = None) -> DataFrame:
-        """Returns the rows of `table` from `back` days before the first day written, to `until` (default `ds`).
+    def read_window(self, table: Table, back: int) -> DataFrame:
+        """Returns the rows of `table` from `back` days before the first day that this job writes until `ds`.
 
-        Days inside the window that were never published are left out; the last must be there.
+        Days inside the window that were never published are left out; `ds` must be there.
         """
-        version = self._version(table)
-        last, first = until or self.ds, self.days[0] - timedelta(days=back)
-        there = [day for day in self.lake.days(table, version) if first <= day < last]
-        return self.lake.read(self.spark, table, [*there, last], version)
+        first, version = self.days[0] - timedelta(days=back), self._version(table)
+        there = [day for day in self.lake.days(table, version) if first <= day < self.ds]
+        return self.lake.read(self.spark, table, [*there, self.ds], version)
+
+    def read_back(self, table: Table, back: int) -> DataFrame:
+        """Returns the same window of a table that this job has just published, at the version it published."""
+        if not any(publish.table == table.name for publish in self.published):
+            raise UsageError(f"job {self.job.name!r} reads table {table.name!r} back before it wrote it")
+        first = self.days[0] - timedelta(days=back)
+        there = [day for day in self.lake.days(table) if first <= day <= self.ds]
+        return self.lake.read(self.spark, table, there)
 
     def days_of(self, table: Table) -> list[date]:
         """Returns the days up to `ds` for which `table` has rows."""
@@ -125,7 +133,7 @@ class JobContext:
         return contract.findings(frame, table)
 
     def _version(self, table: Table) -> int:
-        if table not in (*self.job.reads, *self.job.writes):
+        if table not in self.job.reads:
             raise self._undeclared(table, "reads", self.job.reads)
         if table.name not in self.reads:
             version = self.lake.open(table).version() if self.lake.exists(table) else -1

@@ -1,0 +1,196 @@
+"""Jobs in, DAG out: the only file that speaks Airflow. What a job reads and writes draws the arrows."""
+
+from __future__ import annotations
+
+import logging
+import pkgutil
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from jinja2 import pass_context
+
+import jobs as jobs_package
+from core.errors import unknown
+from core.job import Job
+from core.recipe import recipe_names
+from core.registry import declarations
+from core.settings import ROOT, load_settings
+from core.spark import spark_properties
+from core.table import Table
+from jobs import adapters
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger("reelfeed.alert")
+
+APPLICATION = ROOT / "reelfeed" / "__main__.py"
+FIRST_NIGHT = datetime(2020, 1, 1, tzinfo=UTC)
+RETRY_AFTER = timedelta(minutes=1)
+RETRY_AFTER_AT_MOST = timedelta(minutes=10)
+
+FOR_A_PERSON_TO_MEND = (1, 2)
+"""Exit codes of `reelfeed run` that another try would only repeat: a broken contract, a wrong argument."""
+
+
+class RunJob(SparkSubmitOperator):
+    """One job by spark-submit. A fault that only a person can mend fails the task at once, with no further try."""
+
+    def execute(self, context: Context) -> None:
+        try:
+            super().execute(context)
+        except AirflowException as error:
+            code = re.search(r"Error code is: (\d+)", str(error))
+            if code and int(code.group(1)) in FOR_A_PERSON_TO_MEND:
+                raise AirflowFailException(str(error)) from error
+            raise
+
+
+def nightly(name: str, *, doc: str, owner: str, at: str, jobs: Sequence[str], tags: Sequence[str] = ()) -> DAG:
+    """Returns the DAG `name` that runs `jobs` every night at `at` (HH:MM, UTC) for the day before.
+
+    Raises UsageError for a job that no file of jobs/ declares.
+    """
+    hour, minute = (int(part) for part in at.split(":"))
+    timetable = CronDataIntervalTimetable(f"{minute} {hour} * * *", timezone="UTC")
+    return _dag(name, doc, owner, timetable, jobs, tags)
+
+
+def following(name: str, *, doc: str, owner: str, after: str, jobs: Sequence[str], tags: Sequence[str] = ()) -> DAG:
+    """Returns the DAG `name` that runs `jobs` each time job `after` has published its tables, for the same day.
+
+    A job publishes all its tables or fails, so the first of them stands for all, and one night is one run.
+    Raises UsageError for a job that no file of jobs/ declares.
+    """
+    return _dag(name, doc, owner, [asset(_declared([after])[after].writes[0])], jobs, tags)
+
+
+def asset(table: Table) -> Asset:
+    """Returns the Airflow asset that stands for `table`."""
+    return Asset(name=table.name, uri=f"reelfeed://lake/{table.name}", group="reelfeed")
+
+
+def _dag(name: str, doc: str, owner: str, schedule: Any, names: Sequence[str], tags: Sequence[str]) -> DAG:
+    declared = _declared(names)
+    with DAG(
+        name,
+        doc_md=doc,
+        description=_first_sentence(doc),
+        schedule=schedule,
+        start_date=FIRST_NIGHT,
+        catchup=False,
+        max_active_runs=1,
+        tags=["reelfeed", owner, *tags],
+        params=_params(),
+        user_defined_macros={"day": pass_context(day)},
+        default_args={"owner": owner, "on_failure_callback": alert},
+    ) as dag:
+        tasks = {job.name: _task(job) for job in declared.values()}
+        writers = {table.name: job.name for job in declared.values() for table in job.writes}
+        for job in declared.values():
+            for writer in sorted({writers[table.name] for table in job.reads if table.name in writers} - {job.name}):
+                tasks[writer] >> tasks[job.name]
+    return dag
+
+
+def _task(job: Job) -> RunJob:
+    return RunJob(
+        task_id=job.name,
+        doc_md=job.doc,
+        owner=job.owner,
+        name=f"reelfeed {job.name}",
+        application=str(APPLICATION),
+        application_args=[
+            *("run", job.name),
+            *("--ds", "{{ day() }}"),
+            *("--recipe", "{{ params.recipe }}"),
+            *("--logs", "{{ params.logs }}"),
+            *("--logs-dir", "{{ params.logs_dir or '' }}"),
+        ],
+        conf=spark_properties(load_settings()),
+        inlets=[asset(table) for table in job.reads],
+        outlets=[asset(table) for table in job.writes],
+        post_execute=announce_day,
+        retries=job.retries,
+        retry_delay=RETRY_AFTER,
+        retry_exponential_backoff=2,
+        max_retry_delay=RETRY_AFTER_AT_MOST,
+        execution_timeout=timedelta(minutes=job.timeout_minutes),
+    )
+
+
+def _params() -> dict[str, Param]:
+    formats = sorted(module.name for module in pkgutil.iter_modules(adapters.__path__) if module.name[0] != "_")
+    return {
+        "ds": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Day",
+            description="The day whose logs to take in, YYYY-MM-DD. Empty: the day that this run is for.",
+        ),
+        "recipe": Param("for_you", type="string", enum=recipe_names(), title="Recipe", description="A file of conf/feeds."),
+        "logs": Param("simulated", type="string", enum=formats, title="Logs", description="Format of the raw logs."),
+        "logs_dir": Param(
+            "",
+            type=["null", "string"],
+            title="Folder of the logs",
+            description="Empty: where `reelfeed simulate` writes.",
+        ),
+    }
+
+
+def day(context: Mapping[str, Any]) -> str:
+    """Returns the day (YYYY-MM-DD) that a run is for.
+
+    The param ds where one was given; else the day of the asset event that set the run off; else the first day of the
+    run's data interval; for a run that has none, the day before it was asked for.
+    """
+    if context["params"]["ds"]:
+        return str(context["params"]["ds"])
+    announced = [event.extra["ds"] for events in _triggers(context) for event in events if "ds" in event.extra]
+    if announced:
+        return str(max(announced))
+    run = context["dag_run"]
+    start = run.data_interval_start or run.run_after - timedelta(days=1)
+    return str(start.date())
+
+
+def _triggers(context: Mapping[str, Any]) -> list[Any]:
+    events = context.get("triggering_asset_events")
+    return list(events.values()) if events else []
+
+
+def announce_day(context: Mapping[str, Any], result: Any = None) -> None:
+    """Writes the day onto the asset events of a task that succeeded, so that a following DAG runs for the same one."""
+    for outlet in context["task"].outlets:
+        context["outlet_events"][outlet].extra["ds"] = day(context)
+
+
+def alert(context: Mapping[str, Any]) -> None:
+    """Logs the one line that an operator is to see when a task has failed for good."""
+    instance = context["task_instance"]
+    log.error(
+        "ALERT owner=%s dag=%s task=%s day=%s try=%s: %s",
+        *(context["task"].owner, instance.dag_id, instance.task_id, day(context), instance.try_number),
+        str(context.get("exception")).partition("\n")[0],
+    )
+
+
+def _declared(names: Sequence[str]) -> dict[str, Job]:
+    every = declarations(jobs_package, "JOB")
+    for name in names:
+        if name not in every:
+            raise unknown("job", name, every, where=str(Path("jobs")))
+    return {name: every[name] for name in names}
+
+
+def _first_sentence(doc: str) -> str:
+    text = next(part for part in doc.split("\n\n")[1:] if part.strip())
+    return " ".join(text.split()).partition(". ")[0].rstrip(".") + "."

@@ -1,0 +1,24 @@
+"""Every job and every table there is, found by folder."""
+
+from __future__ import annotations
+
+from core import tables
+from core.job import Job
+from core.registry import declarations
+from core.table import Table
+from features.catalog import all_groups
+
+
+def all_jobs() -> dict[str, Job]:
+    """Returns every job by name, sorted: the files of jobs/."""
+    import jobs
+
+    return declarations(jobs, "JOB")
+
+
+def all_tables() -> dict[str, Table]:
+    """Returns every table by name, sorted: the files of core/tables/, and two for each feature group."""
+    found: dict[str, Table] = declarations(tables, "TABLE")
+    for group in all_groups().values():
+        found |= {group.tiles.name: group.tiles, group.snapshot.name: group.snapshot}
+    return dict(sorted(found.items()))

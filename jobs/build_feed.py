@@ -1,0 +1,132 @@
+"""Turns scored candidates into tomorrow's feeds: the recipe's rules, then slots, then one atomic publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from core.errors import ContractError
+from core.job import Job, JobContext, log
+from core.tables.feeds import TABLE as FEEDS
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
+from core.tables.source_models import TABLE as SOURCE_MODELS
+from core.tables.users import TABLE as USERS
+from core.tables.videos import TABLE as VIDEOS
+from models.history import DAYS
+from models.serving import FALLBACK
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow
+    from pyspark.sql import DataFrame
+
+
+def run(ctx: JobContext) -> None:
+    """Publishes a feed for every user of table users.
+
+    Raises ContractError where a user would have none at all.
+    """
+    from pyspark.sql import functions as F
+
+    from models.history import histories
+    from models.rule import chosen
+    from models.slate import SLATE_DDL, slates
+
+    steps = chosen(ctx.recipe.rules, f"conf/feeds/{ctx.recipe.name}.toml [[rules]]")
+    length = ctx.recipe.length
+    users = ctx.read(USERS)
+    scored = ctx.read(SCORED_CANDIDATES)
+    videos = ctx.read(VIDEOS).select("video_id", "author_id", F.expr("is_visible and not is_advert").alias("is_showable"))
+    models = ctx.read(SOURCE_MODELS).where(F.col("source") == FALLBACK)
+    popular = _popular(models, videos)
+    asking = _asking(histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users), scored, videos)
+
+    def fill(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        for batch in batches:
+            yield from slates(batch, popular, steps, length)
+
+    slots = asking.mapInArrow(fill, SLATE_DDL)
+    fallback = F.array(F.struct(F.lit(FALLBACK).alias("source"), F.col("place").alias("rank"), F.col("score")))
+    about = models.select("video_id", "score", F.row_number().over(_by_score()).alias("place"))
+    feed = (
+        slots.join(scored.drop("ds"), on=["user_id", "video_id"], how="left")
+        .join(F.broadcast(about), on="video_id", how="left")
+        .select(
+            F.lit(ctx.recipe.name).alias("recipe"),
+            "user_id",
+            "slot",
+            "video_id",
+            F.coalesce("value", F.lit(0.0)).alias("value"),
+            F.coalesce("terms", F.expr("cast(array() as array<struct<head:string,prediction:double,weight:double,term:double>>)")).alias("terms"),
+            F.coalesce("sources", fallback).alias("sources"),
+            "tier",
+            F.coalesce("model", F.lit("")).alias("model"),
+            F.lit(ctx.recipe.hash).alias("recipe_hash"),
+            F.lit(ctx.ds).alias("ds"),
+        )
+        .cache()
+    )
+    _check_lengths(feed, users.count(), length)
+    ctx.publish(FEEDS, feed)
+    feed.unpersist()
+
+
+def _by_score() -> object:
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    return Window.partitionBy("part").orderBy(F.desc("score"), "video_id")
+
+
+def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
+    """Returns the fallback source's videos, best first, as the columns that slates need."""
+    from pyspark.sql import functions as F
+
+    listed = model.join(videos, on="video_id", how="inner").orderBy(F.desc("score"), "video_id")
+    table = listed.select("video_id", "author_id", "is_showable").toArrow()
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame:
+    """Returns one row per user: user_id, seen, and the candidates' columns as arrays in order of value."""
+    from pyspark.sql import functions as F
+
+    about = scored.select("user_id", "video_id", "value").join(videos, on="video_id", how="inner")
+    best_first = F.array_sort(
+        F.collect_list(F.struct((-F.col("value")).alias("order"), "video_id", "author_id", "is_showable"))
+    )
+    lists = about.groupBy("user_id").agg(best_first.alias("list"))
+    joined = users.select("user_id", "seen").join(lists, on="user_id", how="left")
+    kinds = {"video_id": "bigint", "author_id": "bigint", "is_showable": "boolean"}
+    columns = [
+        F.coalesce(F.col("list").getField(name), F.array().cast(f"array<{kind}>")).alias(name)
+        for name, kind in kinds.items()
+    ]
+    return joined.select("user_id", "seen", *columns)
+
+
+def _check_lengths(feed: DataFrame, users: int, length: int) -> None:
+    """Logs feeds shorter than asked; raises ContractError where a user has none."""
+    from pyspark.sql import functions as F
+
+    lengths = feed.groupBy("user_id").agg(F.count(F.lit(1)).alias("slots"))
+    seen = lengths.agg(F.count(F.lit(1)).alias("users"), F.count_if(F.col("slots") < length).alias("short")).first()
+    if seen["users"] < users:
+        raise ContractError(
+            f"{users - seen['users']:,} of {users:,} users would have no feed",
+            where="table feeds: nothing was published",
+            next_step="look at tables source_models and videos of that day: is anything left to show?",
+        )
+    if seen["short"]:
+        log.warning("%s of %s feeds are shorter than %s videos", f"{seen['short']:,}", f"{users:,}", length)
+
+
+JOB = Job(
+    name="build_feed",
+    doc=__doc__,
+    owner="feed-ranking",
+    reads=(SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS),
+    writes=(FEEDS,),
+    run=run,
+)

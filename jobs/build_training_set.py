@@ -1,0 +1,112 @@
+"""Joins impressions to the features that their feeds could have been scored with, split strictly by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from core.errors import MissingDataError
+from core.job import Job, JobContext
+from core.settings import SplitSettings
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from core.tables.users import TABLE as USERS
+from core.tables.videos import TABLE as VIDEOS
+from features.catalog import all_groups
+from models.heads import label_sql
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+LONGEST_HISTORY_DAYS = 28
+
+
+@dataclass(frozen=True)
+class Split:
+    """First days of the three parts, and the last day of all; days are those of `shown_on`."""
+
+    train: date
+    validate: date
+    test: date
+    last: date
+
+
+def split_days(days: list[date], settings: SplitSettings) -> Split:
+    """Returns the split of `days` (in order); raises MissingDataError where training would have no day left."""
+    last = days[-1]
+    test = last - timedelta(days=settings.test_days - 1)
+    validate = test - timedelta(days=settings.validate_days)
+    train = days[0] + timedelta(days=settings.warm_up_days)
+    if train >= validate:
+        needed = settings.test_days + settings.validate_days + settings.warm_up_days + 1
+        raise MissingDataError(
+            f"{(last - days[0]).days + 1} days of impressions leave none to train on; at least {needed} are needed",
+            where=f"table impressions, {days[0]} to {last}",
+            next_step="load more history, or shorten [split] in the profile's conf file",
+        )
+    return Split(train, validate, test, last)
+
+
+def run(ctx: JobContext) -> None:
+    """Publishes the training examples as of `ctx.ds`."""
+    from features.point_in_time import vectors
+
+    days = [day for day in ctx.days_of(IMPRESSIONS) if day > ctx.ds - timedelta(days=LONGEST_HISTORY_DAYS)]
+    split = split_days(days, ctx.settings.split)
+    rows = dated(ctx.read(IMPRESSIONS, days), split, ctx.settings.publish_hour, ctx.settings.split.embargo_hours)
+    uploads = ctx.read(VIDEOS, [ctx.ds]).select("video_id", "uploaded_on")
+    rows = rows.join(uploads, on="video_id", how="left")
+    snapshots = {}
+    for group in all_groups().values():
+        there = [day for day in ctx.days_of(group.snapshot) if days[0] <= day < split.test]
+        snapshots[group.name] = ctx.read(group.snapshot, there)
+    users = ctx.read(USERS, [day for day in ctx.days_of(USERS) if days[0] <= day < split.test])
+    ctx.publish(TRAINING_EXAMPLES, examples(vectors(rows, snapshots, users), ctx.ds))
+
+
+def dated(impressions: DataFrame, split: Split, publish_hour: int, embargo_hours: int) -> DataFrame:
+    """Returns `impressions` of the three parts with `part` and `snapshot_ds`.
+
+    Lists that are ranked, the test part's, are frozen: every test row has the snapshot of the eve of the test days.
+    Earlier rows have the newest snapshot their feed could have used. Rows shown less than `embargo_hours` before
+    the next part begins are left out: their labels may not have been complete when it began.
+    """
+    from pyspark.sql import functions as F
+
+    from features.point_in_time import snapshot_day
+
+    shown = F.timestamp_seconds(F.unix_timestamp(F.col("shown_on").cast("timestamp")) + F.col("shown_hour") * 3600)
+
+    def before(day: date) -> object:
+        return shown < F.lit(str(day)).cast("timestamp") - F.expr(f"interval {embargo_hours} hours")
+
+    on = F.col("shown_on")
+    part = (
+        F.when((on >= F.lit(split.test)) & (on <= F.lit(split.last)), "test")
+        .when((on >= F.lit(split.validate)) & before(split.test), "validate")
+        .when((on >= F.lit(split.train)) & before(split.validate), "train")
+    )
+    frozen = F.lit(split.test - timedelta(days=1))
+    return (
+        impressions.withColumn("part", part)
+        .where("part is not null")
+        .withColumn("snapshot_ds", F.when(F.col("part") == "test", frozen).otherwise(snapshot_day(publish_hour)))
+    )
+
+
+def examples(joined: DataFrame, ds: date) -> DataFrame:
+    """Returns rows with features and labels in the shape of table training_examples, as of `ds`."""
+    from pyspark.sql import functions as F
+
+    return joined.withColumns({"labels": F.expr(label_sql()), "ds": F.lit(ds)}).select(*TRAINING_EXAMPLES.column_names)
+
+
+JOB = Job(
+    name="build_training_set",
+    doc=__doc__,
+    owner="feed-ranking",
+    reads=(IMPRESSIONS, USERS, VIDEOS, *[group.snapshot for group in all_groups().values()]),
+    writes=(TRAINING_EXAMPLES,),
+    run=run,
+)

@@ -1,0 +1,97 @@
+"""Training examples as arrays: what the ranker is fitted and judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ContractError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Impressions in one order, that of part (train, validate, test), user, time and video, however they were stored.
+
+    `features` float32 (rows, features), NaN where unknown; `labels` float32 (rows, heads), NaN where a head does not
+    apply; `user`, `video` int64 (rows,); `shown_at` int64 (rows,), microseconds since 1970; `snapshot` int32 (rows,),
+    days since 1970; `part` int8 (rows,), an index into PARTS; `popularity` float64 (rows,).
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    user: NDArray[np.int64]
+    video: NDArray[np.int64]
+    shown_at: NDArray[np.int64]
+    snapshot: NDArray[np.int32]
+    part: NDArray[np.int8]
+    popularity: NDArray[np.float64]
+
+
+PARTS = ("train", "validate", "test")
+
+
+def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, heads: int) -> Examples:
+    """Returns the rows of `parts` of `table`, which holds table training_examples.
+
+    Raises ContractError where a row has other than `features` features or `heads` labels, or a part has no rows.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    part = pc.index_in(table["part"], value_set=pa.array(PARTS))
+    table = table.set_column(table.schema.get_field_index("part"), "part", part.cast(pa.int8()))
+    wanted = pa.array([PARTS.index(name) for name in parts], pa.int8())
+    table = table.filter(pc.is_in(table["part"], value_set=wanted))
+    row_part = _numbers(table, "part").astype(np.int8)
+    missing = [name for name in parts if not (row_part == PARTS.index(name)).any()]
+    if missing:
+        raise ContractError(
+            f"no training examples of part {' and '.join(missing)}",
+            where="table training_examples",
+            next_step="load more history, or shorten [split] in the profile's conf file, then build_training_set",
+        )
+    user, video = _numbers(table, "user_id"), _numbers(table, "video_id")
+    shown_at = _numbers(table, "shown_at", pa.timestamp("us", "UTC"), pa.int64())
+    order = np.lexsort((video, shown_at, user, row_part))
+    return Examples(
+        features=_matrix(table, "features", features)[order],
+        labels=_matrix(table, "labels", heads)[order],
+        user=user[order],
+        video=video[order],
+        shown_at=shown_at[order],
+        snapshot=_numbers(table, "snapshot_ds", pa.int32())[order],
+        part=row_part[order],
+        popularity=_numbers(table, "popularity")[order],
+    )
+
+
+def _numbers(table: pyarrow.Table, name: str, *types: pyarrow.DataType) -> NDArray:  # type: ignore[type-arg]
+    column = table[name]
+    for kind in types:
+        column = column.cast(kind)
+    numbers: NDArray = column.to_numpy()  # type: ignore[type-arg]
+    return numbers
+
+
+def _matrix(table: pyarrow.Table, name: str, width: int) -> NDArray[np.float32]:
+    """Returns the array column `name` as float32 (rows, width); nulls within it are NaN."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = table[name]
+    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+    if lengths != [width]:
+        raise ContractError(
+            f"column {name!r} holds arrays of {sorted(map(str, lengths))} numbers, expected {width}",
+            where="table training_examples",
+            next_step="run build_training_set again: the list of features or heads has changed since",
+        )
+    values = pc.list_flatten(column).cast(pa.float32())
+    numbers: NDArray[np.float32] = values.to_numpy().reshape(-1, width)
+    return numbers

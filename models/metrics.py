@@ -1,0 +1,164 @@
+"""How well lists are ordered and predictions hold: the definitions that every report of this repository uses.
+
+- **GAUC**: the AUC within each user's list, over users with both labels, weighted by their number of positives.
+- **nDCG@5**: gain 2^label - 1, discount log2(1 + place), mean over all users; a user without positives counts 0.
+- **primary**: (GAUC + nDCG@5) / 2.
+
+Equal scores: AUC counts such a pair half. nDCG, which must place one first, orders them by a fixed hash of the video,
+which knows nothing of labels, and after that by the order of the rows given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+CUTOFF = 5
+CALIBRATION_BINS = 20
+LEAST_PROBABILITY = 1e-15
+LIST_METRICS = ("gauc", "ndcg@5", "primary")
+
+
+@dataclass(frozen=True)
+class ListSums:
+    """What the list metrics need of each user, each float64 (users,): weighted sums of these give every metric.
+
+    `positives` is the number of positives of a user with both labels, else 0; `ordered` that number times the
+    user's AUC; `ndcg` the user's nDCG@5, 0 without positives.
+    """
+
+    positives: Floats
+    ordered: Floats
+    ndcg: Floats
+
+    @property
+    def columns(self) -> Floats:
+        """float64 (users, 4): positives, ordered, ndcg and 1, in the order that `from_sums` takes."""
+        return np.column_stack([self.positives, self.ordered, self.ndcg, np.ones_like(self.ndcg)])
+
+
+def list_sums(users: Integers, videos: Integers, labels: Floats, scores: Floats) -> ListSums:
+    """Returns the per-user sums of rows (rows,): user, video, label (0 or 1) and score. Users ascend by id.
+
+    Every user's rows are one list, scored at one moment.
+    """
+    _, user = np.unique(users, return_inverse=True)
+    count = int(user.max()) + 1 if len(user) else 0
+    positives = np.bincount(user, labels, count)
+    negatives = np.bincount(user, 1.0 - labels, count)
+    both = (positives > 0) & (negatives > 0)
+    rank_sum = np.bincount(user, labels * ranks_within(user, scores), count)
+    pairs_won = rank_sum - positives * (positives + 1) / 2
+    ordered = np.divide(pairs_won, negatives, out=np.zeros(count), where=both)
+    return ListSums(np.where(both, positives, 0.0), ordered, _ndcg(user, count, videos, labels, scores))
+
+
+def from_sums(sums: Floats) -> dict[str, Floats]:
+    """Returns GAUC, nDCG@5 and primary, each (n,), of summed ListSums columns, float64 (n, 4).
+
+    NaN where no user has both labels, or there is no user.
+    """
+    gauc = _ratio(sums[:, 1], sums[:, 0])
+    ndcg = _ratio(sums[:, 2], sums[:, 3])
+    return {"gauc": gauc, "ndcg@5": ndcg, "primary": (gauc + ndcg) / 2}
+
+
+def ranks_within(groups: Integers, scores: Floats) -> Floats:
+    """Returns each row's rank, from 1, by score among the rows of its group; equal scores share their mean rank."""
+    order = np.lexsort((scores, groups))
+    group, score = groups[order], scores[order]
+    place = np.arange(len(order))
+    starts = np.flatnonzero(_changes(group))
+    ties = _changes(group) | _changes(score)
+    first = np.flatnonzero(ties)
+    last = np.append(first[1:], len(order)) - 1
+    tie = np.cumsum(ties) - 1
+    group_start = np.repeat(starts, np.diff(np.append(starts, len(order))))
+    ranks = np.empty(len(order))
+    ranks[order] = (first[tie] + last[tie]) / 2 - group_start[place] + 1
+    return ranks
+
+
+def auc(labels: Floats, scores: Floats) -> float:
+    """Returns the chance that a positive scores above a negative, equal scores half; NaN without both labels."""
+    sums = list_sums(np.zeros(len(labels), np.int64), np.zeros(len(labels), np.int64), labels, scores)
+    return float(from_sums(sums.columns.sum(axis=0, keepdims=True))["gauc"][0])
+
+
+def log_loss(labels: Floats, probabilities: Floats) -> float:
+    """Returns the mean negative log likelihood of `labels`, in nats; probabilities are kept 1e-15 from 0 and 1."""
+    p = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return float(-np.mean(labels * np.log(p) + (1 - labels) * np.log1p(-p)))
+
+
+def rmse(labels: Floats, predictions: Floats) -> float:
+    """Returns the root mean squared error, in the label's unit."""
+    return float(np.sqrt(np.mean((labels - predictions) ** 2)))
+
+
+def calibration_ratio(labels: Floats, predictions: Floats) -> float:
+    """Returns predicted over observed, 1 where they agree in total; NaN where nothing was observed."""
+    return float(predictions.sum() / labels.sum()) if labels.sum() > 0 else float("nan")
+
+
+def calibration_error(labels: Floats, predictions: Floats, bins: int = CALIBRATION_BINS) -> float:
+    """Returns the expected calibration error: mean over rows of |mean prediction - mean label| of the row's bin."""
+    predicted, observed, rows = reliability(labels, predictions, bins)
+    return float(np.sum(rows * np.abs(predicted - observed)) / np.sum(rows))
+
+
+def reliability(labels: Floats, predictions: Floats, bins: int = CALIBRATION_BINS) -> tuple[Floats, Floats, Floats]:
+    """Returns mean prediction, mean label and rows of at most `bins` bins of equal numbers of rows, by prediction.
+
+    Rows with equal predictions share a bin, so that a constant prediction makes a single one.
+    """
+    order = np.argsort(predictions, kind="stable")
+    sorted_predictions = predictions[order]
+    edges = sorted_predictions[np.linspace(0, len(order), bins, endpoint=False).astype(int)]
+    bin_of = np.searchsorted(np.unique(edges), predictions, side="right") - 1
+    rows = np.bincount(bin_of).astype(np.float64)
+    there = rows > 0
+    predicted = np.bincount(bin_of, predictions)[there] / rows[there]
+    observed = np.bincount(bin_of, labels)[there] / rows[there]
+    return predicted, observed, rows[there]
+
+
+def tie_order(videos: Integers) -> NDArray[np.uint64]:
+    """Returns a fixed hash of each video id, to order equal scores by (finalizer of splitmix64, Vigna 2015)."""
+    mixed = videos.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _ndcg(user: Integers, count: int, videos: Integers, labels: Floats, scores: Floats) -> Floats:
+    gains = np.exp2(labels) - 1
+    best = _discounted(user, count, gains, np.lexsort((-gains, user)))
+    seen = _discounted(user, count, gains, np.lexsort((tie_order(videos), -scores, user)))
+    return np.divide(seen, best, out=np.zeros(count), where=best > 0)
+
+
+def _discounted(user: Integers, count: int, gains: Floats, order: NDArray[np.intp]) -> Floats:
+    """Returns each user's discounted gain of the first CUTOFF rows in `order`, which sorts by user."""
+    ordered_user = user[order]
+    starts = np.flatnonzero(_changes(ordered_user))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    shown = place < CUTOFF
+    weighted = gains[order][shown] / np.log2(place[shown] + 2)
+    return np.bincount(ordered_user[shown], weighted, count).astype(np.float64, copy=False)
+
+
+def _changes(values: NDArray[np.int64] | Floats) -> NDArray[np.bool_]:
+    changed = np.ones(len(values), dtype=np.bool_)
+    changed[1:] = values[1:] != values[:-1]
+    return changed
+
+
+def _ratio(top: Floats, bottom: Floats) -> Floats:
+    ratio: Floats = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+    return ratio

@@ -1,0 +1,162 @@
+"""The ranker: one small booster and one calibration per head, saved as text, the same wherever it predicts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ContractError, MissingDataError
+from models.calibration import Calibration, apply
+
+if TYPE_CHECKING:
+    import lightgbm
+
+DECLARATION = "ranker.json"
+
+_boosters: dict[str, tuple[lightgbm.Booster | None, ...]] = {}
+
+
+@dataclass(frozen=True)
+class HeadModel:
+    """What predicts one head: `booster` is a LightGBM model as text, its trees alone.
+
+    Where `booster` is empty the head had nothing to learn from and `constant` is predicted for every row.
+    """
+
+    head: str
+    kind: Literal["binary", "regression"]
+    booster: str
+    constant: float
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Predicts every head of a row of features; `features` names them in order, `categorical` those that are codes."""
+
+    features: tuple[str, ...]
+    categorical: tuple[str, ...]
+    models: tuple[HeadModel, ...]
+
+    @cached_property
+    def model_id(self) -> str:
+        """Twelve hex digits of the content: same data, config and seed give the same."""
+        content = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the heads, in the order of the columns that `predict` returns."""
+        return tuple(model.head for model in self.models)
+
+    def predict(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
+        """Returns calibrated predictions, float64 (rows, heads), of `matrix`, float32 (rows, features), NaN unknown.
+
+        Binary heads are in [0, 1], regression heads at least 0, whatever the number of `threads` the same.
+        Raises ContractError where the matrix has another number of features.
+        """
+        return np.column_stack(
+            [
+                _within(model.kind, apply(model.calibration, raw))
+                for model, raw in zip(self.models, self.raw(matrix, threads).T, strict=True)
+            ]
+        )
+
+    def raw(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
+        """Returns the predictions before calibration, in the same shape and bounds."""
+        if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
+            raise ContractError(
+                f"a matrix of shape {matrix.shape} does not hold the {len(self.features)} features of this ranker",
+                where=f"ranker {self.model_id}",
+            )
+        predictions = np.empty((matrix.shape[0], len(self.models)))
+        for column, (model, booster) in enumerate(zip(self.models, self._loaded(), strict=True)):
+            if booster is None or not len(matrix):
+                predictions[:, column] = model.constant
+            else:
+                raw = np.asarray(booster.predict(matrix, num_threads=threads))
+                predictions[:, column] = _within(model.kind, raw)
+        return predictions
+
+    def columns_in(self, names: Sequence[str]) -> list[int]:
+        """Returns the places of this ranker's features in `names`; raises ContractError naming absent ones."""
+        place = {name: i for i, name in enumerate(names)}
+        absent = [name for name in self.features if name not in place]
+        if absent:
+            raise ContractError(
+                f"features that the ranker needs are gone: {', '.join(absent)}",
+                where=f"ranker {self.model_id}",
+                next_step="bring the features back, or train a ranker without them and promote it",
+            )
+        return [place[name] for name in self.features]
+
+    def save(self, folder: Path) -> None:
+        """Writes the ranker into `folder`, made if absent: one JSON file and one text file per booster."""
+        folder.mkdir(parents=True, exist_ok=True)
+        declaration = {"model_id": self.model_id, **asdict(self)}
+        for model in declaration["models"]:
+            (folder / _file(model["head"])).write_text(model.pop("booster"), "utf-8")
+        (folder / DECLARATION).write_text(json.dumps(declaration, indent=1) + "\n", "utf-8")
+
+    def _loaded(self) -> tuple[lightgbm.Booster | None, ...]:
+        """Returns the boosters, parsed once per process."""
+        import lightgbm
+
+        if self.model_id not in _boosters:
+            _boosters[self.model_id] = tuple(
+                lightgbm.Booster(model_str=model.booster) if model.booster else None for model in self.models
+            )
+        return _boosters[self.model_id]
+
+
+def load(folder: Path) -> Ranker:
+    """Returns the ranker saved in `folder`, read from JSON and text alone.
+
+    Raises MissingDataError where a file is absent, ContractError where the content is not what was saved.
+    """
+    try:
+        declaration = json.loads((folder / DECLARATION).read_text("utf-8"))
+        models = tuple(
+            HeadModel(
+                head=model["head"],
+                kind=model["kind"],
+                booster=(folder / _file(model["head"])).read_text("utf-8"),
+                constant=model["constant"],
+                calibration=Calibration(
+                    model["calibration"]["method"], tuple(model["calibration"]["x"]), tuple(model["calibration"]["y"])
+                ),
+            )
+            for model in declaration["models"]
+        )
+    except FileNotFoundError as error:
+        raise MissingDataError(f"no ranker: {error.filename} is absent", where=str(folder)) from None
+    ranker = Ranker(tuple(declaration["features"]), tuple(declaration["categorical"]), models)
+    if ranker.model_id != declaration["model_id"]:
+        raise ContractError(
+            f"the ranker's content hashes to {ranker.model_id}, it was saved as {declaration['model_id']}",
+            where=str(folder),
+            next_step="restore the folder, or train again",
+        )
+    return ranker
+
+
+def trees(booster: lightgbm.Booster) -> str:
+    """Returns the trees of `booster` as text, up to its best round, without the settings of the machine it ran on."""
+    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    return text[: text.index("\nparameters:")] + "\n"
+
+
+def _file(head: str) -> str:
+    return f"{head}.lightgbm.txt"
+
+
+def _within(kind: str, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.clip(predictions, 0.0, 1.0 if kind == "binary" else None)

@@ -1,0 +1,193 @@
+"""Fits a ranker: small early-stopped boosters over one binned dataset, each calibrated on a later slice of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from models import calibration
+from models.calibration import Calibration
+from models.examples import PARTS, Examples
+from models.heads import Head
+from models.metrics import calibration_ratio, log_loss, reliability, rmse
+from models.ranker import HeadModel, Ranker, trees
+
+Floats = NDArray[np.float64]
+Curve = tuple[Floats, Floats, Floats]
+
+ROUNDS = 300
+PATIENCE = 30
+PARAMETERS: dict[str, Any] = {
+    "num_leaves": 31,
+    "learning_rate": 0.05,
+    "min_data_in_leaf": 200,
+    "feature_fraction": 0.8,
+    "lambda_l2": 1.0,
+    "cat_smooth": 50.0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
+}
+LOSS = {"binary": ("binary", "binary_logloss"), "regression": ("regression", "l2")}
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """How one head was fitted. All figures but `rounds` and `importance` are of the calibration slice.
+
+    `loss` is log loss in nats for a binary head, RMSE in the head's unit for a regression; `ratio` predicted over
+    observed, NaN where nothing was observed; before is the booster's own, after the calibrated prediction's. The loss
+    after is cross-fitted where methods were compared; the ratio and curve after are of the rows calibrated on.
+    `curves` are mean prediction, mean label and rows per bin. `importance` is each feature's total gain.
+    """
+
+    head: str
+    rounds: int
+    calibration: str
+    loss_before: float
+    loss_after: float
+    ratio_before: float
+    ratio_after: float
+    curves: tuple[Curve, Curve]
+    importance: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """How a ranker was fitted: rows per purpose, a report per head, and what a person should know, a sentence each."""
+
+    train_rows: int
+    stop_rows: int
+    calibrate_rows: int
+    heads: tuple[HeadReport, ...]
+    notes: tuple[str, ...]
+
+
+def fit(
+    examples: Examples,
+    *,
+    features: tuple[str, ...],
+    categorical: tuple[str, ...],
+    heads: tuple[Head, ...],
+    seed: int,
+    threads: int,
+) -> tuple[Ranker, FitReport]:
+    """Returns a ranker fitted on the train part of `examples`, whose columns are `features` and `heads` in order.
+
+    The validate part's earlier half, by time, stops the boosters; the later half calibrates them. A head with nothing
+    to learn from (one label, or none) predicts its smoothed base rate and leaves a note. Same rows, same `seed`:
+    same ranker, whatever `threads`.
+    """
+    parameters = {**PARAMETERS, "seed": seed, "num_threads": threads}
+    slices = _bin(examples, features, categorical, parameters)
+    held_out = examples.features[slices.calibrate]
+    models, reports, notes = [], [], []
+    for column, head in enumerate(heads):
+        labels = examples.labels[:, column]
+        constant = _constant(labels[slices.train], labels[slices.stop], head)
+        booster = None
+        if constant is None:
+            booster = _boost(slices, labels, head, parameters)
+        else:
+            notes.append(f"head {head.name} has nothing to learn from and predicts {constant:.4g} for every row")
+        raw = HeadModel(head.name, head.kind, trees(booster) if booster else "", constant or 0.0, calibration.NONE)
+        predictions = Ranker(features, categorical, (raw,)).raw(held_out, threads)[:, 0]
+        observed = labels[slices.calibrate].astype(np.float64)
+        there = ~np.isnan(observed)
+        chosen, head_report = _calibrate(raw, booster, observed[there], predictions[there], seed)
+        models.append(HeadModel(head.name, head.kind, raw.booster, raw.constant, chosen))
+        reports.append(head_report)
+    report = FitReport(slices.train.stop, len(slices.stop), len(slices.calibrate), tuple(reports), tuple(notes))
+    return Ranker(features, categorical, tuple(models)), report
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """Row numbers by purpose, and the first two binned: the datasets that all heads share."""
+
+    train: slice
+    stop: NDArray[np.intp]
+    calibrate: NDArray[np.intp]
+    train_bins: lightgbm.Dataset
+    stop_bins: lightgbm.Dataset
+
+
+def _bin(
+    examples: Examples, features: tuple[str, ...], categorical: tuple[str, ...], parameters: dict[str, Any]
+) -> _Slices:
+    # A slice, not a mask: the matrix of the train part is then a view, not a copy.
+    train = slice(0, int((examples.part == PARTS.index("train")).sum()))
+    validate = np.flatnonzero(examples.part == PARTS.index("validate"))
+    shown_at = examples.shown_at[validate]
+    later = shown_at >= np.sort(shown_at)[len(shown_at) // 2]
+    stop, calibrate = validate[~later], validate[later]
+    train_bins = lightgbm.Dataset(
+        examples.features[train],
+        label=np.zeros(train.stop),
+        feature_name=list(features),
+        categorical_feature=[features.index(name) for name in categorical],
+        params=parameters,
+        free_raw_data=False,
+    )
+    stop_bins = train_bins.create_valid(examples.features[stop], label=np.zeros(len(stop)))
+    return _Slices(train, stop, calibrate, train_bins.construct(), stop_bins.construct())
+
+
+def _constant(train: NDArray[np.float32], stop: NDArray[np.float32], head: Head) -> float | None:
+    """Returns what to predict where there is nothing to learn from, else None."""
+    seen = train[~np.isnan(train)]
+    if seen.size and np.ptp(seen) > 0 and not np.isnan(stop).all():
+        return None
+    if not seen.size:
+        return 0.0
+    # Jeffreys' prior, half a row of either label: never having been seen is no proof of never happening.
+    return float((seen.sum() + 0.5) / (seen.size + 1)) if head.kind == "binary" else float(seen.mean())
+
+
+def _boost(slices: _Slices, labels: NDArray[np.float32], head: Head, parameters: dict[str, Any]) -> lightgbm.Booster:
+    for bins, rows in ((slices.train_bins, slices.train), (slices.stop_bins, slices.stop)):
+        bins.set_label(np.nan_to_num(labels[rows]))
+        # set_field, since set_weight would skip weights that are all one and so keep the last head's.
+        bins.set_field("weight", (~np.isnan(labels[rows])).astype(np.float32))
+    objective, metric = LOSS[head.kind]
+    return lightgbm.train(
+        {**parameters, "objective": objective, "metric": metric},
+        slices.train_bins,
+        ROUNDS,
+        valid_sets=[slices.stop_bins],
+        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+    )
+
+
+def _calibrate(
+    model: HeadModel, booster: lightgbm.Booster | None, labels: Floats, raw: Floats, seed: int
+) -> tuple[Calibration, HeadReport]:
+    binary, learned = model.kind == "binary", booster is not None and labels.size > 0
+    chosen, losses = calibration.NONE, dict[str, float]()
+    if learned and binary:
+        chosen, losses = calibration.choose(labels, raw, seed)
+    elif learned:
+        chosen = calibration.fit_scale(labels, raw)
+    calibrated = calibration.apply(chosen, raw)
+    loss = log_loss if binary else rmse
+    report = HeadReport(
+        head=model.head,
+        rounds=booster.best_iteration if booster else 0,
+        calibration=chosen.method,
+        loss_before=loss(labels, raw) if labels.size else float("nan"),
+        loss_after=losses.get(chosen.method, loss(labels, calibrated) if labels.size else float("nan")),
+        ratio_before=calibration_ratio(labels, raw),
+        ratio_after=calibration_ratio(labels, calibrated),
+        curves=(reliability(labels, raw), reliability(labels, calibrated)),
+        importance=_gains(booster) if booster else {},
+    )
+    return chosen, report
+
+
+def _gains(booster: lightgbm.Booster) -> dict[str, float]:
+    gains = booster.feature_importance("gain", iteration=booster.best_iteration)
+    return dict(zip(booster.feature_name(), map(float, gains), strict=True))

@@ -1,0 +1,61 @@
+"""What a candidate source is: it learns from published tables, then names videos for users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING
+
+from core.registry import declarations
+from models import sources
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SCORE_UNIT = 1e-6
+"""Links are summed as whole multiples of this, so that the order of adding changes nothing."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a source may learn from, as of the end of `ds`: impressions of the last 28 days, and the videos one may show."""
+
+    impressions: DataFrame
+    videos: DataFrame
+    ds: date
+    seed: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A candidate source.
+
+    `fit` returns the source's model: rows of table source_models without `source` and `ds`. `propose` takes that model,
+    `histories` (one row per user: user_id; seen, array of videos not to show again; recent, array of the last
+    videos shown, newest first) and a quota, and returns user_id, video_id, score: at most `quota` unseen videos a user,
+    higher scores first, the same for the same seed. A source that `serves_new_users` proposes to users without history.
+    """
+
+    name: str
+    doc: str
+    owner: str
+    serves_new_users: bool
+    fit: Callable[[Known], DataFrame]
+    propose: Callable[[DataFrame, DataFrame, int], DataFrame]
+
+
+@cache
+def all_sources() -> dict[str, Source]:
+    """Returns every candidate source by name, sorted: the files of models/sources/."""
+    return declarations(sources, "SOURCE")
+
+
+def best(proposals: DataFrame, quota: int) -> DataFrame:
+    """Returns the `quota` best of `proposals` (user_id, video_id, score) per user; ties go to the smaller video_id."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    order = Window.partitionBy("user_id").orderBy(F.desc("score"), "video_id")
+    return proposals.withColumn("place", F.row_number().over(order)).where(F.col("place") <= quota).drop("place")

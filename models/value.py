@@ -1,0 +1,52 @@
+"""The one number a feed is ordered by: each head's calibrated prediction times the recipe's weight, summed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from core.errors import UsageError
+from models.heads import HEADS, Head
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def terms(
+    predictions: NDArray[np.float64], weights: Mapping[str, float], heads: tuple[Head, ...] = HEADS
+) -> NDArray[np.float64]:
+    """Returns weight times prediction, float64 (rows, heads); `predictions` has that shape, in the order of `heads`."""
+    import numpy as np
+
+    ordered: NDArray[np.float64] = np.array([weights[head.name] for head in heads], dtype=np.float64)
+    return predictions * ordered
+
+
+def value(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the sum over heads, float64 (rows,), of `terms` (rows, heads): what a feed is ordered by."""
+    total: NDArray[np.float64] = terms.sum(axis=1)
+    return total
+
+
+def check_weights(weights: Mapping[str, float], where: str, heads: tuple[Head, ...] = HEADS) -> None:
+    """Raises UsageError, naming every fault at once, unless `weights` fit `heads`.
+
+    Every head must be named, with a finite weight of the head's sign (0 switches it off) and within its limit.
+    `where` is the place to mend, such as the recipe's file.
+    """
+    known = {head.name: head for head in heads}
+    faults = [f"head {name!r} has no weight" for name in known if name not in weights]
+    for name, weight in weights.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            faults.append(f"unknown head {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+            continue
+        head = known[name]
+        if weight * head.sign < 0:
+            faults.append(f"the weight of {name!r} is {weight:g}, it must be {'>=' if head.sign > 0 else '<='} 0")
+        if not abs(weight) <= head.weight_limit:
+            faults.append(f"the weight of {name!r} is {weight:g}, its limit is {head.weight_limit:g} per {head.unit}")
+    if faults:
+        raise UsageError("; ".join(faults), where=where, choices=known, next_step="mend [value] in that file")

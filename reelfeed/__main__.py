@@ -1,0 +1,200 @@
+"""The `reelfeed` command line. Exit codes: 0 good, 1 a contract is broken or data is missing, 2 usage."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from core.errors import ReelfeedError, UsageError, unknown
+from core.settings import Settings, load_settings
+
+LOGS = ("simulated", "kuairand")
+
+
+class _Day(click.ParamType):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 (a calendar day has no zone)
+        except ValueError:
+            self.fail(f"{value!r} is not a day like 2026-01-14", param, ctx)
+
+
+DAY = _Day()
+ds_option = click.option("--ds", type=DAY, required=True, help="The day whose logs are processed.")
+recipe_option = click.option("--recipe", default="for_you", show_default=True, help="A recipe of conf/feeds/.")
+logs_option = click.option("--logs", type=click.Choice(LOGS), default="simulated", show_default=True)
+logs_dir_option = click.option("--logs-dir", default="", help="Folder of the raw logs; default: the simulated world's own.")
+
+
+def logs_folder(settings: Settings, logs: str, logs_dir: str) -> str:
+    """Returns the folder of raw logs: the one given, else the simulated world's below the home.
+
+    Raises UsageError where real logs are asked for without a folder.
+    """
+    if logs_dir:
+        return logs_dir
+    if logs == "simulated":
+        return str(settings.home_path / "logs" / "simulated")
+    raise UsageError(f"--logs {logs} needs a folder", next_step="add --logs-dir FOLDER (make: LOGS_DIR=FOLDER)")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--profile", default="", help="Profile of conf/, default: REELFEED_PROFILE, else local.")
+@click.pass_context
+def cli(context: click.Context, profile: str) -> None:
+    """Every night, from yesterday's impressions to tomorrow's feeds."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("reelfeed").setLevel(logging.INFO)
+    context.obj = load_settings(profile)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True, metavar="JOB...")
+@ds_option
+@click.option("--from", "first", type=DAY, default=None, help="First day, for jobs that span days; default: --ds.")
+@recipe_option
+@logs_option
+@logs_dir_option
+@click.pass_obj
+def run(
+    settings: Settings, names: tuple[str, ...], ds: date, first: date | None, recipe: str, logs: str, logs_dir: str
+) -> None:
+    """Run jobs, in the order of their tables, in one Spark session."""
+    from core.recipe import load_recipe
+    from core.run import Request, run_jobs
+    from jobs._registry import all_jobs
+
+    request = Request(ds, first or ds, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
+    run_jobs(all_jobs(), names, request, settings)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, metavar="[JOB...]")
+def plan(names: tuple[str, ...]) -> None:
+    """Print jobs in the order they run, with the tables that each reads and writes."""
+    from core.job import in_order
+    from jobs._registry import all_jobs
+
+    known = all_jobs()
+    for name in names:
+        if name not in known:
+            raise unknown("job", name, known, where="jobs/")
+    for job in in_order({name: known[name] for name in names or known}):
+        click.echo(f"{job.name}: {' '.join(job.doc.split())}")
+        click.echo(f"  reads  {', '.join(table.name for table in job.reads) or '-'}")
+        click.echo(f"  writes {', '.join(table.name for table in job.writes) or '-'}")
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--restore", type=int, default=None, metavar="VERSION", help="Make an older version the current one.")
+@click.pass_obj
+def tables(settings: Settings, name: str | None, restore: int | None) -> None:
+    """List the tables, or show one: columns, versions and who wrote them; or restore an older version."""
+    from core.lake import Lake
+    from jobs._registry import all_tables
+    from reelfeed.tables import describe, overview
+
+    lake, known = Lake(settings.lake), all_tables()
+    if name is None:
+        if restore is not None:
+            raise UsageError("--restore needs the name of a table", choices=known)
+        click.echo(overview(lake, known))
+        return
+    if name not in known:
+        raise unknown("table", name, known)
+    if restore is not None:
+        click.echo(f"{name}: version {restore} is current again, as version {lake.restore(known[name], restore)}")
+    click.echo(describe(lake, known[name]))
+
+
+@cli.command()
+@click.option("--to", "last", type=DAY, required=True, help="Last day to make.")
+@click.option("--days", type=click.IntRange(1), default=None, help="How many days; default: history_days of the profile.")
+@click.option("--logs-dir", default="", help="Where to write them.")
+@click.pass_obj
+def simulate(settings: Settings, last: date, days: int | None, logs_dir: str) -> None:
+    """Make the logs of the simulated world, up to a day."""
+    from reelfeed.night import make_world
+
+    made = make_world(settings, last, days or settings.history_days, logs_folder(settings, "simulated", logs_dir))
+    click.echo(f"{made} days of simulated logs are in {logs_folder(settings, 'simulated', logs_dir)}")
+
+
+@cli.command()
+@ds_option
+@recipe_option
+@click.option("--user", type=int, default=None, help="Whose feed to show; default: one with a long history.")
+@click.pass_obj
+def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
+    """Print a night: the funnel, the ranker against popularity, one user's feed with its reasons."""
+    from core.recipe import load_recipe
+    from jobs.write_report import night_report
+
+    click.echo(night_report(settings, ds, load_recipe(recipe), user))
+
+
+@cli.command()
+@logs_option
+@logs_dir_option
+@click.option("--ds", type=DAY, default=None, help="The night's day; default: the last day of real logs.")
+@recipe_option
+@click.pass_obj
+def night(settings: Settings, logs: str, logs_dir: str, ds: date | None, recipe: str) -> None:
+    """The whole thing once: logs, history, training, then tonight's nightly_feed through Airflow."""
+    from core.recipe import load_recipe
+    from reelfeed.night import whole_night
+
+    whole_night(settings, logs, logs_folder(settings, logs, logs_dir), ds, load_recipe(recipe))
+
+
+@cli.command()
+@click.pass_obj
+def doctor(settings: Settings) -> None:
+    """Say what is wrong with this environment and how to mend it."""
+    from reelfeed.doctor import check
+
+    found = check(settings)
+    for finding in found:
+        click.echo(str(finding))
+    sys.exit(1 if any(finding.problem for finding in found) else 0)
+
+
+@cli.command()
+@click.option("--airflow-port", type=int, default=8080, show_default=True)
+@click.option("--mlflow-port", type=int, default=5000, show_default=True)
+@click.pass_obj
+def ui(settings: Settings, airflow_port: int, mlflow_port: int) -> None:
+    """Start Airflow and MLflow on this machine alone, until Ctrl-C."""
+    from reelfeed.ui import serve
+
+    serve(settings, airflow_port, mlflow_port)
+
+
+def main() -> None:
+    """Runs the command line; a fault that a person can mend is printed without a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except ReelfeedError as error:
+        for note in getattr(error, "__notes__", []):
+            click.echo(note, err=True)
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    main()
