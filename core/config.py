@@ -41,21 +41,14 @@ def _build(kind: Any, content: Any, at: str, faults: list[str]) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(kind, content, at, faults)
-    if origin is tuple:
-        if not isinstance(content, list):
-            faults.append(f"{at} must be a list, not {content!r}")
-            return ()
+    if origin is tuple and isinstance(content, list):
         return tuple(_build(arguments[0], item, f"{at}[{i}]", faults) for i, item in enumerate(content))
-    if origin in (dict, Mapping):
-        if not isinstance(content, dict):
-            faults.append(f"{at} must be a table, not {content!r}")
-            return {}
+    if origin is dict and isinstance(content, dict):
         return {key: _build(arguments[1], item, f"{at}.{key}", faults) for key, item in content.items()}
     if kind is float and isinstance(content, int) and not isinstance(content, bool):
         return float(content)
-    if kind is Any:
-        return content
-    if not isinstance(content, kind) or (kind is int and isinstance(content, bool)):
+    expected = origin or kind
+    if kind is not Any and (not isinstance(content, expected) or (kind is int and isinstance(content, bool))):
         name = kind.__name__ if isinstance(kind, type) else str(kind)
         faults.append(f"{at} must be a {name}, not {content!r}")
     return content

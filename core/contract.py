@@ -86,7 +86,9 @@ def findings(frame: DataFrame, table: Table) -> list[Finding]:
 
     row_checks = bad_rows(table)
     totals = [F.count_if(F.expr(bad.sql)).alias(f"bad_{i}") for i, bad in enumerate(row_checks)]
-    means = [F.avg(F.expr(f"cast(`{check.column}` as double)")).alias(f"mean_{i}") for i, check in enumerate(table.checks)]
+    means = [
+        F.avg(F.expr(f"cast(`{check.column}` as double)")).alias(f"mean_{i}") for i, check in enumerate(table.checks)
+    ]
     seen = frame.agg(F.count(F.lit(1)).alias("rows"), *totals, *means).first()
     assert seen is not None
     found = [

@@ -16,9 +16,7 @@ class ReelfeedError(Exception):
 
     exit_code = 1
 
-    def __init__(
-        self, what: str, *, where: str = "", choices: Iterable[object] = (), next_step: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, where: str = "", choices: Iterable[object] = (), next_step: str = "") -> None:
         self.what = what
         self.where = where
         self.choices = tuple(str(choice) for choice in choices)

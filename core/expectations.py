@@ -23,9 +23,10 @@ def suite(table: Table) -> list[Any]:
     import great_expectations.expectations as gxe
 
     stop: dict[str, Any] = {"severity": "critical"}
+    bounds: dict[str, Any]
     found: list[Any] = [gxe.ExpectTableRowCountToBeBetween(min_value=table.min_rows, **stop)]
     for column in table.columns:
-        at = {"column": column.name, **stop}
+        at: dict[str, Any] = {"column": column.name, **stop}
         if not column.nullable:
             found.append(gxe.ExpectColumnValuesToNotBeNull(**at))
         if column.minimum is not None or column.maximum is not None:
@@ -51,7 +52,7 @@ def findings(frame: DataFrame, table: Table, home: Path) -> list[Finding]:
     for noisy in ("great_expectations", "py4j"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     import great_expectations as gx
-    from great_expectations.checkpoint import UpdateDataDocsAction
+    from great_expectations.checkpoint.actions import UpdateDataDocsAction
 
     home.mkdir(parents=True, exist_ok=True)
     context = gx.get_context(mode="file", project_root_dir=home)

@@ -132,13 +132,12 @@ class JobContext:
 
         return contract.findings(frame, table)
 
-    def _version(self, table: Table) -> int:
+    def _version(self, table: Table) -> int | None:
         if table not in self.job.reads:
             raise self._undeclared(table, "reads", self.job.reads)
-        if table.name not in self.reads:
-            version = self.lake.open(table).version() if self.lake.exists(table) else -1
-            self.reads[table.name] = int(version)
-        return self.reads[table.name]
+        if table.name not in self.reads and self.lake.exists(table):
+            self.reads[table.name] = int(self.lake.open(table).version())
+        return self.reads.get(table.name)
 
     def _undeclared(self, table: Table, verb: str, declared: Sequence[Table]) -> UsageError:
         return UsageError(
@@ -157,9 +156,15 @@ def in_order(jobs: Mapping[str, Job]) -> list[Job]:
     waiting, placed = dict(sorted(jobs.items())), list[Job]()
     while waiting:
         unwritten = {table.name for job in waiting.values() for table in job.writes}
-        ready = [job for job in waiting.values() if not {t.name for t in job.reads} & unwritten - {t.name for t in job.writes}]
+        ready = [
+            job
+            for job in waiting.values()
+            if not {t.name for t in job.reads} & unwritten - {t.name for t in job.writes}
+        ]
         if not ready:
-            raise UsageError("jobs wait for each other in a circle", choices=waiting, where="their `reads` and `writes`")
+            raise UsageError(
+                "jobs wait for each other in a circle", choices=waiting, where="their `reads` and `writes`"
+            )
         for job in ready:
             placed.append(waiting.pop(job.name))
     return placed

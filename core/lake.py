@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.contract import Finding, conform
 from core.errors import ContractError, MissingDataError
@@ -88,9 +88,7 @@ class Lake:
             return []
         return sorted(date.fromisoformat(part["ds"]) for part in self.open(table, version).partitions())
 
-    def read(
-        self, spark: SparkSession, table: Table, days: Sequence[date], version: int | None = None
-    ) -> DataFrame:
+    def read(self, spark: SparkSession, table: Table, days: Sequence[date], version: int | None = None) -> DataFrame:
         """Returns the rows of `days` at `version` (default: newest), one row per key and `ds`.
 
         Raises MissingDataError for a day that is absent, unless the table may be empty (min_rows 0).
@@ -105,7 +103,10 @@ class Lake:
     def read_arrow(
         self, table: Table, days: Sequence[date], columns: Sequence[str] | None = None, version: int | None = None
     ) -> pyarrow.Table:
-        """Returns the same rows as `read` as an Arrow table, without Spark; raises as `read` does."""
+        """Returns the same rows as `read` as an Arrow table, without Spark.
+
+        Raises MissingDataError for an absent day and for a table that was never published.
+        """
         self._files(table, days, version)
         wanted = [("ds", "in", [str(day) for day in days])]
         return self.open(table, version).to_pyarrow_table(partitions=wanted, columns=list(columns) if columns else None)
@@ -169,12 +170,12 @@ class Lake:
 
     def _commit(self, table: Table, folder: str, target: str, days: Sequence[date], record: Publish) -> int:
         from deltalake import CommitProperties, DeltaTable, Schema
-        from deltalake.transaction import AddAction
+        from deltalake.transaction import AddAction, RemoveAction
 
         schema = Schema.from_json(spark_schema(table).json())
         if not self.exists(table):
             DeltaTable.create(self.path(table), schema, mode="ignore", partition_by=["ds"], description=table.doc)
-        adds = [
+        adds: list[AddAction | RemoveAction] = [
             AddAction(
                 posixpath.join(folder, name),
                 size,
@@ -234,16 +235,20 @@ class Lake:
         return int(delta.version())
 
     def vacuum(self, table: Table, retention: timedelta) -> list[str]:
-        """Deletes files that no version younger than `retention` names, and returns their paths."""
+        """Deletes files that no version younger than `retention` names, and returns their paths.
+
+        Files of killed publishes go too, so `retention` must be longer than the longest publish takes.
+        """
         hours = int(retention.total_seconds() // 3600)
-        return list(self.open(table).vacuum(hours, dry_run=False, enforce_retention_duration=False))
+        return list(self.open(table).vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True))
 
 
 def spark_schema(table: Table) -> StructType:
     """Returns the Spark schema of `table`, every field nullable: nulls are refused by checks, not by files."""
     from pyspark.sql.types import StructType
 
-    return StructType.fromDDL(table.ddl)
+    schema: StructType = StructType.fromDDL(table.ddl)  # type: ignore[assignment]
+    return schema
 
 
 def _publish(table: Table, version: int, content: str) -> Publish:
@@ -267,7 +272,9 @@ def _partitions(frame: DataFrame, days: Sequence[date]) -> dict[str, Partition]:
         )
         .collect()
     )
-    seen = {str(row["ds"]): Partition(row["rows"], f"{row['xor'] & (1 << 64) - 1:016x}{row['sum']:012x}") for row in found}
+    seen = {
+        str(row["ds"]): Partition(row["rows"], f"{row['xor'] & (1 << 64) - 1:016x}{row['sum']:012x}") for row in found
+    }
     return {str(day): Partition(0, "empty") for day in days} | seen
 
 

@@ -63,7 +63,9 @@ def load_recipe(name: str) -> Recipe:
         RuleUse(str(rule.get("rule", "")), {key: value for key, value in rule.items() if key != "rule"})
         for rule in file.rules
     )
-    return Recipe(name, file.doc, file.owner, file.length, file.surface, file.candidates, file.sources, file.value, rules)
+    return Recipe(
+        name, file.doc, file.owner, file.length, file.surface, file.candidates, file.sources, file.value, rules
+    )
 
 
 def recipe_names() -> list[str]:

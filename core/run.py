@@ -31,8 +31,8 @@ class Request:
 def run_jobs(known: Mapping[str, Job], names: Sequence[str], request: Request, settings: Settings) -> list[Publish]:
     """Runs the jobs `names` of `known` in the order of their tables and returns everything they published.
 
-    A job that spans gets all days of the request at once, any other runs for `ds`. Raises UsageError for an unknown job or
-    an empty range, and whatever a job raises, with the job's name in front.
+    A job that spans gets all days of the request at once, any other runs for `ds`. Raises UsageError for an unknown
+    job or an empty range, and whatever a job raises, with the job's name in front.
     """
     for name in names:
         if name not in known:
@@ -44,9 +44,7 @@ def run_jobs(known: Mapping[str, Job], names: Sequence[str], request: Request, s
         days = request.days if job.spans else (request.ds,)
         span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
         log.info("── %s · %s", job.name, span)
-        context = JobContext(
-            job, days, settings, request.recipe, request.logs, request.logs_dir, Lake(settings.lake)
-        )
+        context = JobContext(job, days, settings, request.recipe, request.logs, request.logs_dir, Lake(settings.lake))
         try:
             job.run(context)
         except ReelfeedError as error:

@@ -50,7 +50,7 @@ def session(settings: Settings, name: str) -> SparkSession:
     os.environ.setdefault("JAVA_HOME", str(java_home(settings.home_path)))
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName(name)  # type: ignore[attr-defined]
+    builder = SparkSession.builder.appName(name)
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         builder = builder.master(settings.spark.master)
     for key, value in spark_properties(settings).items():

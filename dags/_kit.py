@@ -7,7 +7,6 @@ import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -15,15 +14,14 @@ from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from jinja2 import pass_context
 
-import jobs as jobs_package
 from core.errors import unknown
 from core.job import Job
 from core.recipe import recipe_names
-from core.registry import declarations
 from core.settings import ROOT, load_settings
 from core.spark import spark_properties
 from core.table import Table
 from jobs import adapters
+from jobs._registry import all_jobs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -135,8 +133,10 @@ def _params() -> dict[str, Param]:
             title="Day",
             description="The day whose logs to take in, YYYY-MM-DD. Empty: the day that this run is for.",
         ),
-        "recipe": Param("for_you", type="string", enum=recipe_names(), title="Recipe", description="A file of conf/feeds."),
-        "logs": Param("simulated", type="string", enum=formats, title="Logs", description="Format of the raw logs."),
+        "recipe": Param(
+            "for_you", type="string", enum=recipe_names(), title="Recipe", description="A file of conf/feeds."
+        ),
+        "logs": Param("simulated", enum=formats, title="Logs", description="Format of the raw logs."),
         "logs_dir": Param(
             "",
             type=["null", "string"],
@@ -184,10 +184,10 @@ def alert(context: Mapping[str, Any]) -> None:
 
 
 def _declared(names: Sequence[str]) -> dict[str, Job]:
-    every = declarations(jobs_package, "JOB")
+    every = all_jobs()
     for name in names:
         if name not in every:
-            raise unknown("job", name, every, where=str(Path("jobs")))
+            raise unknown("job", name, every, where="jobs/")
     return {name: every[name] for name in names}
 
 

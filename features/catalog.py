@@ -42,7 +42,9 @@ CONTEXT = (
         "feed-ranking",
     ),
     Feature("user__account_age", "account_age_days", "Days since registration.", "days", "nightly", "feed-ranking"),
-    Feature("user__following", "ln(1 + following_count)", "Accounts followed, ln(1 + n).", "", "nightly", "feed-ranking"),
+    Feature(
+        "user__following", "ln(1 + following_count)", "Accounts followed, ln(1 + n).", "", "nightly", "feed-ranking"
+    ),
     Feature("user__followers", "ln(1 + follower_count)", "Followers, ln(1 + n).", "", "nightly", "feed-ranking"),
     Feature(
         "request__surface",

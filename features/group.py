@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from core.table import Column, Table
 from core.tables.impressions import TABLE as IMPRESSIONS
 
+
 @dataclass(frozen=True)
 class Measure:
     """A daily sum: `sql`, a whole number per impression, added up. Whole, so that no order of adding changes it."""
@@ -60,9 +61,9 @@ class FeatureGroup:
     """Features about one entity, known every night.
 
     `entity` are columns of table impressions (none: everything); rows in which one is null are left out.
-    `windows` are lengths in days that end with the snapshot's day. `parent` is the group whose rates are this one's priors:
-    its entity columns are among this group's and it has the same rates. `max_age_hours` is how old a
-    snapshot may be at scoring. A group that is `only_prior` gives priors to others and no feature of its own.
+    `windows` are lengths in days that end with the snapshot's day. `parent` is the group whose rates are this one's
+    priors: its entity columns are among this group's and it has the same rates. `max_age_hours` is how old a snapshot
+    may be at scoring. A group that is `only_prior` gives priors to others and no feature of its own.
     """
 
     name: str

@@ -29,7 +29,7 @@ def snapshot_day(publish_hour: int) -> Column:
 
 
 def vectors(rows: DataFrame, snapshots: Mapping[str, DataFrame], users: DataFrame) -> DataFrame:
-    """Returns `rows` with two more columns: `features`, array<float> in the order of features.catalog, and `popularity`.
+    """Returns `rows` with `features`, array<float> in the order of features.catalog, and `popularity`.
 
     `rows` has at least ROW_COLUMNS; `snapshots` maps every group to its snapshots of all days that rows name, and
     `users` holds table users of those days. A row whose entity or day has no snapshot gets the priors;
@@ -40,11 +40,15 @@ def vectors(rows: DataFrame, snapshots: Mapping[str, DataFrame], users: DataFram
     joined = rows
     for group in all_groups().values():
         joined = _join(joined, snapshots[group.name], group)
-    facts = users.select("user_id", "account_age_days", "following_count", "follower_count", F.col("ds").alias("snapshot_ds"))
+    facts = users.select(
+        "user_id", "account_age_days", "following_count", "follower_count", F.col("ds").alias("snapshot_ds")
+    )
     joined = joined.join(facts, on=["user_id", "snapshot_ds"], how="left")
     values = [F.coalesce(F.expr(f"cast({feature.sql} as float)"), F.lit(float("nan"))) for feature in features()]
     return joined.select(
-        *rows.columns, F.array(*values).cast("array<float>").alias("features"), F.expr(popularity_sql()).alias("popularity")
+        *rows.columns,
+        F.array(*values).cast("array<float>").alias("features"),
+        F.expr(popularity_sql()).alias("popularity"),
     )
 
 

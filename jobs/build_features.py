@@ -1,4 +1,4 @@
-"""Adds yesterday's tiles to every feature group and sums their windows: what is known of everyone at the end of `ds`."""
+"""Adds the day's tiles to every feature group and sums their windows: what is known of everyone at its end."""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ def run(ctx: JobContext) -> None:
     length = ctx.recipe.length
     users = ctx.read(USERS)
     scored = ctx.read(SCORED_CANDIDATES)
-    videos = ctx.read(VIDEOS).select("video_id", "author_id", F.expr("is_visible and not is_advert").alias("is_showable"))
+    videos = ctx.read(VIDEOS).select(
+        "video_id", "author_id", F.expr("is_visible and not is_advert").alias("is_showable")
+    )
     models = ctx.read(SOURCE_MODELS).where(F.col("source") == FALLBACK)
     popular = _popular(models, videos)
     asking = _asking(histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users), scored, videos)
@@ -58,7 +60,10 @@ def run(ctx: JobContext) -> None:
             "slot",
             "video_id",
             F.coalesce("value", F.lit(0.0)).alias("value"),
-            F.coalesce("terms", F.expr("cast(array() as array<struct<head:string,prediction:double,weight:double,term:double>>)")).alias("terms"),
+            F.coalesce(
+                "terms",
+                F.expr("cast(array() as array<struct<head:string,prediction:double,weight:double,term:double>>)"),
+            ).alias("terms"),
             F.coalesce("sources", fallback).alias("sources"),
             "tier",
             F.coalesce("model", F.lit("")).alias("model"),

@@ -19,14 +19,18 @@ def run(ctx: JobContext) -> None:
     from models.serving import served_sources
     from models.source import Known, all_sources
 
-    impressions = ctx.read_window(IMPRESSIONS, DAYS - 1).select("user_id", "video_id", "shown_at", "shown_on", "is_long_view")
+    impressions = ctx.read_window(IMPRESSIONS, DAYS - 1).select(
+        "user_id", "video_id", "shown_at", "shown_on", "is_long_view"
+    )
     videos = ctx.read(VIDEOS).where("is_visible and not is_advert").select("video_id")
     known = Known(impressions.cache(), videos.cache(), ctx.ds, ctx.settings.seed)
     fitted = []
     for name in served_sources(ctx.recipe):
         log.info("fitting source %s", name)
         model = all_sources()[name].fit(known)
-        fitted.append(model.withColumns({"source": F.lit(name), "ds": F.lit(ctx.ds)}).select(*SOURCE_MODELS.column_names))
+        fitted.append(
+            model.withColumns({"source": F.lit(name), "ds": F.lit(ctx.ds)}).select(*SOURCE_MODELS.column_names)
+        )
     ctx.publish(SOURCE_MODELS, reduce(DataFrame.unionByName, fitted))
     impressions.unpersist()
     videos.unpersist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.contract import BadRow
@@ -49,12 +50,15 @@ def run(ctx: JobContext) -> None:
     judged = judge(logs.impressions, logs.videos).cache()
     _refuse_broken_logs(judged)
     ctx.publish(QUARANTINED, quarantined(judged))
-    ctx.publish(IMPRESSIONS, judged.where(F.size("reasons") == 0).select(*IMPRESSIONS.column_names))
+    good = judged.where(F.size("reasons") == 0).select(*IMPRESSIONS.column_names)
+    first = ctx.days[0]
+    before = [day for day in ctx.days_of(IMPRESSIONS) if first - timedelta(days=LATEST_DAYS) <= day < first]
+    ctx.publish(IMPRESSIONS, arrived_first(good, ctx.read(IMPRESSIONS, before) if before else None))
     judged.unpersist()
 
 
 def judge(raw: DataFrame, videos: DataFrame) -> DataFrame:
-    """Returns one row per distinct impression: the columns of table impressions, `reasons` and `copies`.
+    """Returns one row per distinct impression and day of arrival, with `reasons` and `copies`.
 
     `raw` has the columns RAW_IMPRESSIONS. Rows that agree on the key are the same impression; of copies that differ
     elsewhere the one with the longest watch stays. `reasons` is empty for a good row.
@@ -81,6 +85,19 @@ def judge(raw: DataFrame, videos: DataFrame) -> DataFrame:
     )
 
 
+def arrived_first(good: DataFrame, before: DataFrame | None) -> DataFrame:
+    """Returns the rows of `good` whose impression arrived on no earlier day, neither in `good` nor in `before`.
+
+    `before` holds what was published for the days that a late copy may still follow.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    arrivals = Window.partitionBy(*IMPRESSIONS.key).orderBy("ds")
+    first = good.withColumn("arrival", F.row_number().over(arrivals)).where("arrival = 1").drop("arrival")
+    return first if before is None else first.join(before, on=list(IMPRESSIONS.key), how="left_anti")
+
+
 def quarantined(judged: DataFrame) -> DataFrame:
     """Returns the refused rows of `judged` in the shape of table quarantined_impressions."""
     from pyspark.sql import functions as F
@@ -100,7 +117,9 @@ def _refuse_broken_logs(judged: DataFrame) -> None:
     counts = judged.agg(F.count(F.lit(1)).alias("rows"), bad.alias("bad")).first()
     if counts["bad"] <= MOST_QUARANTINED * counts["rows"]:
         return
-    why = judged.select(F.explode("reasons").alias("reason")).groupBy("reason").count().orderBy(F.desc("count"), "reason")
+    why = (
+        judged.select(F.explode("reasons").alias("reason")).groupBy("reason").count().orderBy(F.desc("count"), "reason")
+    )
     listed = [f"{row['reason']} ({row['count']:,})" for row in why.limit(5).collect()]
     log.error("quarantine: %s of %s rows", counts["bad"], counts["rows"])
     raise ContractError(
@@ -115,7 +134,7 @@ JOB = Job(
     name="ingest_events",
     doc=__doc__,
     owner="feed-data",
-    reads=(),
+    reads=(IMPRESSIONS,),
     writes=(IMPRESSIONS, QUARANTINED, USERS, VIDEOS, FOLLOWS),
     run=run,
     spans=True,

@@ -1,4 +1,4 @@
-"""Scores candidates with the champion: calibrated heads, the recipe's value, and its terms; the best of each user stay."""
+"""Scores candidates with the champion: calibrated heads, the recipe's value and its terms; each user's best stay."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def run(ctx: JobContext) -> None:
     from models.value import check_weights
 
     check_weights(ctx.recipe.value, f"conf/feeds/{ctx.recipe.name}.toml [value]")
-    serving = champion(ctx.settings, ctx.recipe.name)
+    # The champion as the night found it, so that the same night run again scores with the same one.
+    serving = champion(ctx.settings, ctx.recipe.name, before=ctx.ds) or champion(ctx.settings, ctx.recipe.name)
     if serving is None:
         raise MissingDataError(
             f"recipe {ctx.recipe.name!r} has no champion to score with",

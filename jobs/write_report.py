@@ -1,4 +1,4 @@
-"""Writes the night down: the funnel with rows and seconds of every stage, the ranker's figures, one feed with reasons."""
+"""Writes the night down: rows and seconds of every stage, the ranker's figures, one feed with its reasons."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ def run(ctx: JobContext) -> None:
 
         mlflow.log_metrics(figures)
         mlflow.log_text(text, "report.txt")
-        versions = {f"version {table.name}": str(ctx.lake.open(table).version()) for table in JOB.reads if ctx.lake.exists(table)}
+        versions = {
+            f"version {table.name}": str(ctx.lake.open(table).version())
+            for table in JOB.reads
+            if ctx.lake.exists(table)
+        }
         mlflow.set_tags(versions)
 
 
@@ -107,8 +111,10 @@ def _ranker(lake: Lake, ds: date, recipe: Recipe) -> list[str]:
             ]
     decided = [day for day in lake.days(PROMOTIONS) if day <= ds]
     for row in lake.read_arrow(PROMOTIONS, decided[-1:]).to_pylist() if decided else []:
-        lines.append(f"  champion {row['champion']} (version {row['champion_version']}), {row['decision']} {decided[-1]}: "
-                     + " ".join(row["reasons"]))
+        lines.append(
+            f"  champion {row['champion']} (version {row['champion_version']}), {row['decision']} {decided[-1]}: "
+            + " ".join(row["reasons"])
+        )
     return lines
 
 
@@ -128,7 +134,9 @@ def _one_feed(feeds: pyarrow.Table, user_id: int | None) -> list[str]:
 def _slot(row: dict[str, Any]) -> str:
     sources = " ".join(f"{by['source']}#{by['rank']}" for by in row["sources"])
     terms = " ".join(f"{term['head']} {term['prediction']:.3g}×{term['weight']:g}" for term in row["terms"])
-    return f"  {row['slot']:3} video {row['video_id']:<8} value {row['value']:7.4f} = {terms or 'popular'}  from {sources}"
+    return (
+        f"  {row['slot']:3} video {row['video_id']:<8} value {row['value']:7.4f} = {terms or 'popular'}  from {sources}"
+    )
 
 
 JOB = Job(

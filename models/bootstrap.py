@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from models.estimate import Estimate
+from models.metrics import LIST_METRICS, ListSums, from_sums
+
 REPLICATES = 1_000
 CELLS_AT_ONCE = 4_000_000
+
+
+def estimates(
+    systems: Mapping[str, ListSums], pairs: Sequence[tuple[str, str]], seed: int, replicates: int = REPLICATES
+) -> dict[tuple[str, str], Estimate]:
+    """Returns the list metrics of `systems`, and of their differences, by (system, metric), with 95 % intervals.
+
+    Every system's sums are of the same users in the same order. A pair (a, b) yields `a_minus_b`, drawn on the same
+    resampled users. A metric that is undefined on all rows is left out.
+    """
+    names = list(systems)
+    columns = np.column_stack([systems[name].columns for name in names])
+    width = columns.shape[1] // len(names)
+    drawn, whole = resampled_sums(columns, seed, replicates), columns.sum(axis=0, keepdims=True)
+    values: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for i, name in enumerate(names):
+        part = slice(i * width, (i + 1) * width)
+        both = from_sums(np.concatenate([whole[:, part], drawn[:, part]]))
+        values[name] = both
+    for a, b in pairs:
+        values[f"{a}_minus_{b}"] = {metric: values[a][metric] - values[b][metric] for metric in LIST_METRICS}
+    return {
+        (system, metric): Estimate(float(found[metric][0]), *interval(found[metric][1:]))
+        for system, found in values.items()
+        for metric in LIST_METRICS
+        if not np.isnan(found[metric][0])
+    }
 
 
 def resampled_sums(columns: NDArray[np.float64], seed: int, replicates: int = REPLICATES) -> NDArray[np.float64]:

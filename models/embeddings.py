@@ -16,10 +16,10 @@ USERS_AT_ONCE = 512
 def nearest_unseen(
     batch: pyarrow.RecordBatch, video_ids: np.ndarray, videos: np.ndarray, quota: int
 ) -> Iterator[pyarrow.RecordBatch]:
-    """Yields user_id, video_id, score: for each user of `batch` the `quota` unseen videos of largest inner product.
+    """Yields user_id, video_id, score: for each user of `batch` the unseen videos of largest inner product.
 
-    `batch` has user_id, seen (array of video ids) and embedding (d floats); `videos` is (videos, d) float32 in the order
-    of the sorted `video_ids`. Ties go to the smaller video id. Fewer than `quota` where fewer are unseen.
+    At most `quota` a user. `batch` has user_id, seen (array of video ids) and embedding (d floats); `videos` is
+    (videos, d) float32 in the order of the sorted `video_ids`. Ties go to the smaller video id.
     """
     import numpy as np
     import pyarrow as pa

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from core.errors import ContractError
+from models.estimate import Estimate, Figures
 
 HEAD = "long_view"
 METRIC = "primary"
@@ -26,24 +26,11 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A figure of the evaluation, with its 95 % interval where one was drawn."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
 class Decision:
     """What the gate decided about a challenger, and every reason, a sentence each."""
 
     decision: Literal["promoted", "kept", "refused"]
     reasons: tuple[str, ...]
-
-
-Figures = Mapping[tuple[str, str, str], Estimate]
-"""Estimates by (system, head, metric), as table evaluations names them."""
 
 
 def decide(gate: Gate, figures: Figures, challenger: str, champion: str | None) -> Decision:

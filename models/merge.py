@@ -24,7 +24,9 @@ def merge(proposals: Mapping[str, DataFrame], length: int) -> DataFrame:
     own = Window.partitionBy("user_id").orderBy(F.desc("score"), "video_id")
     ranked = [
         frame.select(
-            "user_id", "video_id", F.struct(F.lit(name).alias("source"), F.row_number().over(own).alias("rank"), "score").alias("by")
+            "user_id",
+            "video_id",
+            F.struct(F.lit(name).alias("source"), F.row_number().over(own).alias("rank"), "score").alias("by"),
         )
         for name, frame in sorted(proposals.items())
     ]

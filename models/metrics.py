@@ -106,6 +106,21 @@ def calibration_ratio(labels: Floats, predictions: Floats) -> float:
     return float(predictions.sum() / labels.sum()) if labels.sum() > 0 else float("nan")
 
 
+def prediction_metrics(kind: str, labels: Floats, predictions: Floats) -> dict[str, float]:
+    """Returns how well one head's predictions hold, by metric; metrics that are undefined here are left out.
+
+    Binary heads: auc, log_loss, calibration_error; regression heads: rmse; both: calibration_ratio.
+    """
+    found = {"calibration_ratio": calibration_ratio(labels, predictions)}
+    if kind == "binary":
+        found["auc"] = auc(labels, predictions)
+        found["log_loss"] = log_loss(labels, predictions)
+        found["calibration_error"] = calibration_error(labels, predictions)
+    else:
+        found["rmse"] = rmse(labels, predictions)
+    return {metric: value for metric, value in found.items() if not np.isnan(value)}
+
+
 def calibration_error(labels: Floats, predictions: Floats, bins: int = CALIBRATION_BINS) -> float:
     """Returns the expected calibration error: mean over rows of |mean prediction - mean label| of the row's bin."""
     predicted, observed, rows = reliability(labels, predictions, bins)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,9 @@ from models.examples import PARTS, Examples
 from models.heads import Head
 from models.metrics import calibration_ratio, log_loss, reliability, rmse
 from models.ranker import HeadModel, Ranker, trees
+
+if TYPE_CHECKING:
+    import lightgbm
 
 Floats = NDArray[np.float64]
 Curve = tuple[Floats, Floats, Floats]
@@ -119,6 +121,8 @@ class _Slices:
 def _bin(
     examples: Examples, features: tuple[str, ...], categorical: tuple[str, ...], parameters: dict[str, Any]
 ) -> _Slices:
+    import lightgbm
+
     # A slice, not a mask: the matrix of the train part is then a view, not a copy.
     train = slice(0, int((examples.part == PARTS.index("train")).sum()))
     validate = np.flatnonzero(examples.part == PARTS.index("validate"))
@@ -149,6 +153,8 @@ def _constant(train: NDArray[np.float32], stop: NDArray[np.float32], head: Head)
 
 
 def _boost(slices: _Slices, labels: NDArray[np.float32], head: Head, parameters: dict[str, Any]) -> lightgbm.Booster:
+    import lightgbm
+
     for bins, rows in ((slices.train_bins, slices.train), (slices.stop_bins, slices.stop)):
         bins.set_label(np.nan_to_num(labels[rows]))
         # set_field, since set_weight would skip weights that are all one and so keep the last head's.

@@ -54,7 +54,9 @@ def chosen(uses: Sequence[RuleUse], where: str) -> list[tuple[Rule, dict[str, An
             if name not in rule.parameters:
                 raise unknown(f"parameter of rule {rule.name}", name, rule.parameters, where=where)
             if not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name} of rule {rule.name} must be a whole number above 0, not {value!r}", where=where)
+                raise UsageError(
+                    f"{name} of rule {rule.name} must be a whole number above 0, not {value!r}", where=where
+                )
         found.append((rule, {**rule.parameters, **use.parameters}))
     return found
 

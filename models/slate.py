@@ -1,4 +1,4 @@
-"""Candidates to slates: the recipe's rules applied to each user's list, filled from what is popular where it runs short."""
+"""Candidates to slates: the recipe's rules on each user's list, filled with popular videos where it is short."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ SCORE_UNIT = 1e-6
 
 @dataclass(frozen=True)
 class Known:
-    """What a source may learn from, as of the end of `ds`: impressions of the last 28 days, and the videos one may show."""
+    """What a source may learn from, as of the end of `ds`: the last 28 days of impressions, the videos one may show."""
 
     impressions: DataFrame
     videos: DataFrame

@@ -31,7 +31,9 @@ DAY = _Day()
 ds_option = click.option("--ds", type=DAY, required=True, help="The day whose logs are processed.")
 recipe_option = click.option("--recipe", default="for_you", show_default=True, help="A recipe of conf/feeds/.")
 logs_option = click.option("--logs", type=click.Choice(LOGS), default="simulated", show_default=True)
-logs_dir_option = click.option("--logs-dir", default="", help="Folder of the raw logs; default: the simulated world's own.")
+logs_dir_option = click.option(
+    "--logs-dir", default="", help="Folder of the raw logs; default: the simulated world's own."
+)
 
 
 def logs_folder(settings: Settings, logs: str, logs_dir: str) -> str:
@@ -118,7 +120,9 @@ def tables(settings: Settings, name: str | None, restore: int | None) -> None:
 
 @cli.command()
 @click.option("--to", "last", type=DAY, required=True, help="Last day to make.")
-@click.option("--days", type=click.IntRange(1), default=None, help="How many days; default: history_days of the profile.")
+@click.option(
+    "--days", type=click.IntRange(1), default=None, help="How many days; default: history_days of the profile."
+)
 @click.option("--logs-dir", default="", help="Where to write them.")
 @click.pass_obj
 def simulate(settings: Settings, last: date, days: int | None, logs_dir: str) -> None:
@@ -126,7 +130,7 @@ def simulate(settings: Settings, last: date, days: int | None, logs_dir: str) ->
     from reelfeed.night import make_world
 
     made = make_world(settings, last, days or settings.history_days, logs_folder(settings, "simulated", logs_dir))
-    click.echo(f"{made} days of simulated logs are in {logs_folder(settings, 'simulated', logs_dir)}")
+    click.echo(f"{made} new days of simulated logs are in {logs_folder(settings, 'simulated', logs_dir)}")
 
 
 @cli.command()

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from core.errors import ReelfeedError
 from core.java import java_home
+from core.java_start import start_options
 from core.settings import ROOT, Settings
+from reelfeed.processes import end_sessions
 
 ADMIN = "admin"
 LOOPBACK = "127.0.0.1"
 BIN = Path(sys.executable).parent
+
+TASK_STARTS = re.compile(r"\[DAG TEST\] starting task_id=(\w+)")
+ALERT = re.compile(r"ALERT owner=\S+ dag=\S+ task=(\w+)")
+JOB_LINE = re.compile(r"^\S+ \[\w+ *\] (.*?) +\[airflow\.task\.hooks\.[\w.]+SparkSubmitHook\]")
+REPORTED = re.compile(r"^\d\d:\d\d:\d\d (?!WARN|ERROR)")
 
 
 def airflow_home(settings: Settings) -> Path:
@@ -32,7 +42,8 @@ def airflow_environment(settings: Settings, port: int = 8080) -> dict[str, str]:
     home = airflow_home(settings)
     address = f"http://{LOOPBACK}:{port}"
     java = java_home(settings.home_path.absolute())
-    spark = {"conn_type": "spark", "host": settings.spark.master}
+    extra = {"deploy-mode": "client", "spark-binary": "spark-submit"}
+    spark = {"conn_type": "spark", "host": settings.spark.master, "extra": extra}
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -44,11 +55,15 @@ def airflow_environment(settings: Settings, port: int = 8080) -> dict[str, str]:
         "PATH": os.pathsep.join([str(BIN), str(java / "bin"), os.environ.get("PATH", os.defpath)]),
         "JAVA_HOME": str(java),
         "PYSPARK_PYTHON": sys.executable,
+        "SPARK_SUBMIT_OPTS": start_options(),
+        "SPARK_LOCAL_IP": os.environ.get(
+            "SPARK_LOCAL_IP", LOOPBACK if settings.spark.master.startswith("local") else ""
+        ),
         "PYTHONPATH": str(ROOT),
         "REELFEED_HOME": str(settings.home_path.absolute()),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({**spark, "extra": {"deploy-mode": "client", "spark-binary": "spark-submit"}}),
+        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(spark),
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": address,
@@ -88,7 +103,71 @@ def prepare_database(settings: Settings) -> None:
 
 
 def run_dag(dag_id: str, conf: Mapping[str, object], settings: Settings) -> None:
-    raise NotImplementedError
+    """Runs one DAG from its first task to its last, here and now, with the params `conf`.
+
+    Task starts and what the jobs report are printed; the whole output stands in Airflow's log folder.
+    Raises ReelfeedError that names the failed task, what its job said, and the log.
+    """
+    prepare_database(settings)
+    name = "_".join(str(part) for part in (dag_id, conf.get("ds", "")) if part)
+    log = airflow_home(settings) / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [BIN / "airflow", "dags", "test", dag_id, "--conf", json.dumps(dict(conf))],
+        env=airflow_environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        with log.open("w", encoding="utf-8") as file:
+            told = _follow(process.stdout, file)
+        code = process.wait()
+    finally:
+        end_sessions([process])
+    if code or told.failed:
+        said = "\n".join(told.error) or told.last
+        raise ReelfeedError(
+            f"task {told.failed or told.task or '(none started)'} of {dag_id} failed\n{said}".rstrip(),
+            where=str(log),
+            next_step="mend that and run again: what was published stays, nothing half-made is visible",
+        )
+
+
+@dataclass
+class _Told:
+    """What the output of a DAG run has told so far."""
+
+    task: str = ""
+    failed: str = ""
+    last: str = ""
+    error: list[str] = field(default_factory=list)
+
+
+def _follow(output: Iterable[str], log: TextIO) -> _Told:
+    """Copies `output` to `log`, prints task starts and the jobs' own lines, and returns what matters of it."""
+    told = _Told()
+    for line in output:
+        log.write(line)
+        told.last = line.strip() or told.last
+        if started := TASK_STARTS.search(line):
+            told.task, told.error = started.group(1), []
+            print(f"── {told.task}", flush=True)
+        elif alert := ALERT.search(line):
+            told.failed = alert.group(1)
+        elif job := JOB_LINE.match(line):
+            _take_job_line(told, job.group(1))
+    return told
+
+
+def _take_job_line(told: _Told, text: str) -> None:
+    if text.startswith("error: ") or (told.error and text.startswith("  ")):
+        told.error.append(text)
+    elif REPORTED.match(text):
+        print(f"   {text}", flush=True)
 
 
 def _last_line(text: str) -> str:

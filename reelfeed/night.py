@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import date, timedelta
+from pathlib import Path
 
 import click
 
@@ -20,16 +20,22 @@ TRAINING_JOBS = ("build_training_set", "train_ranker", "evaluate", "promote")
 def make_world(settings: Settings, last: date, days: int, logs_dir: str) -> int:
     """Makes the simulated logs of the `days` days that end with `last`, those that are missing; returns their number.
 
-    Raises UsageError where the folder holds another world.
+    A world that lives in `logs_dir` already goes on; a new one begins with the first of these days.
+    Raises UsageError where the world began after `last`.
     """
-    from sim.logs import write_days
+    from sim.logs import load_config, write_days
     from sim.world import WorldConfig
 
     first = last - timedelta(days=days - 1)
-    wanted = [first + timedelta(days=i) for i in range(days)]
-    with click.progressbar(length=days, label="the world lives") as bar:
-        write_days(WorldConfig(first_day=first, seed=settings.seed), logs_dir, wanted, progress=lambda _: bar.update(1))
-    return days
+    if (Path(logs_dir) / "world.json").exists():
+        config = load_config(logs_dir)
+        first = max(first, min(config.first_day, last))
+    else:
+        config = WorldConfig(first_day=first, seed=settings.seed)
+    wanted = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    with click.progressbar(length=len(wanted), label="the world lives") as bar:
+        made = write_days(config, logs_dir, wanted, progress=lambda _: bar.update(1))
+    return len(made)
 
 
 def whole_night(settings: Settings, logs: str, logs_dir: str, ds: date | None, recipe: Recipe) -> None:
@@ -54,13 +60,16 @@ def whole_night(settings: Settings, logs: str, logs_dir: str, ds: date | None, r
     history = [day for day in there if day < ds]
     if not history:
         raise UsageError(
-            f"there is no history before {ds}", where=logs_dir, choices=[f"{there[0]} to {there[-1]}"], next_step="choose a later --ds"
+            f"there is no history before {ds}",
+            where=logs_dir,
+            choices=[f"{there[0]} to {there[-1]}"],
+            next_step="choose a later --ds",
         )
     request = Request(history[-1], history[0], recipe, logs, logs_dir)
     run_jobs(all_jobs(), (*HISTORY_JOBS, *TRAINING_JOBS), request, settings)
     clock.lap("history and training")
     conf = {"ds": str(ds), "recipe": recipe.name, "logs": logs, "logs_dir": logs_dir}
-    run_dag("nightly_feed", json.loads(json.dumps(conf)), settings)
+    run_dag("nightly_feed", conf, settings)
     clock.lap("tonight's nightly_feed, through Airflow")
     click.echo(night_report(settings, ds, recipe, None))
     click.echo(clock.text())

@@ -29,5 +29,7 @@ def describe(lake: Lake, table: Table) -> str:
     lines.append("")
     for publish in lake.history(table)[:SHOWN]:
         for day, part in sorted(publish.days.items(), reverse=True)[:SHOWN]:
-            lines.append(f"  version {publish.version:4}  ds {day}  {part.rows:>10,} rows  {part.hash}  by {publish.job}")
+            lines.append(
+                f"  version {publish.version:4}  ds {day}  {part.rows:>10,} rows  {part.hash}  by {publish.job}"
+            )
     return "\n".join(lines)

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sim.catalogue import videos_on
 from sim.day import impressions_on
-from sim.world import Ints, WorldConfig, generator, videos_on
+from sim.world import Ints, WorldConfig, generator
 
 LATEST_DAYS = 3
 """A late row arrives one to this many days after it was shown."""

@@ -8,10 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from sim.catalogue import users_on, videos_on
 from sim.follows import follows_on
 from sim.policy import MOST_SESSIONS, Slots, slots_on
 from sim.user import Reactions, examination, interest, react
-from sim.world import Bools, Ints, WorldConfig, generator, users_on, videos_on
+from sim.world import Bools, Ints, WorldConfig, generator
 
 DAY_MS = 86_400_000
 PAUSE_MS = 1_500
@@ -63,7 +64,7 @@ def _follows(config: WorldConfig, day: date, slots: Slots, reactions: Reactions)
 
 
 def _times(rng: np.random.Generator, slots: Slots, watch_ms: Ints) -> Ints:
-    """Returns when each slot came on screen: sessions begin by the hours' activity and never overlap or pass midnight."""
+    """Returns when each slot came on screen: sessions begin by the hours' activity and never overlap."""
     spent = watch_ms + rng.exponential(PAUSE_MS, len(watch_ms)).astype(np.int64) + 200
     ended = np.cumsum(spent)
     _, row, lasting = np.unique(slots.user_id, return_inverse=True, return_counts=True)
@@ -75,7 +76,8 @@ def _times(rng: np.random.Generator, slots: Slots, watch_ms: Ints) -> Ints:
     begins = _apart(np.sort(np.where(lengths > 0, begins, DAY_MS), axis=1), lengths)
     first = np.flatnonzero(slots.position == 1)
     offset = (ended - spent) - np.repeat((ended - spent)[first], np.diff(np.append(first, len(spent))))
-    return begins.reshape(-1)[session] + offset
+    shown_ms: Ints = begins.reshape(-1)[session] + offset
+    return shown_ms
 
 
 def _apart(begins: Ints, lengths: Ints) -> Ints:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
-from sim.world import Ints, WorldConfig, authors_of, days_to, generator, users_on
+from sim.catalogue import authors_of, users_on
+from sim.world import Ints, WorldConfig, days_to, generator
 
 INITIAL_FOLLOWS, WELCOME_FOLLOWS = 10.0, 2.0
 """Mean number of authors that a user follows on the world's first day, and upon registering later."""
 DAILY_FOLLOWS = 0.4
 """Probability that a fully active user starts to follow one more author on a day."""
+AUTHORS_MET = 16
+"""Authors, met by renown, among whom one is chosen by taste to be followed."""
 
 
 @dataclass(frozen=True)
 class Follows:
-    """The follow graph at the end of a day, in order of user and author; `since` is the ordinal of an edge's first day."""
+    """The follow graph at the end of a day, in order of user and author; `since` is the ordinal of an edge's day."""
 
     user_id: Ints
     author_id: Ints
@@ -49,7 +52,7 @@ def follows_on(config: WorldConfig, day: date) -> Follows:
     return Follows(keys // config.authors, keys % config.authors, since[first], config.authors)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _begun_on(config: WorldConfig, day: date) -> tuple[Ints, Ints]:
     """Returns users and the authors they begin to follow on `day`; a pair may have begun before."""
     users, rng = users_on(config, day), generator(config, "follows", day)
@@ -58,10 +61,9 @@ def _begun_on(config: WorldConfig, day: date) -> tuple[Ints, Ints]:
     mean = INITIAL_FOLLOWS if is_first else WELCOME_FOLLOWS
     is_new = is_first | (users.registered == day.toordinal())
     count = np.where(is_new, rng.geometric(1 / (1 + mean), len(count)) - 1, count)
-    count = np.minimum(count, config.authors)
-    picking = np.flatnonzero(count)
+    user = np.repeat(users.user_id, count)
     authors = authors_of(config)
-    liking = 1.2 * users.taste[picking] @ authors.direction.T + 0.8 * authors.quality + np.log(authors.upload_share)
-    ranked = np.argsort(-(liking + rng.gumbel(size=liking.shape)), axis=1)
-    chosen = np.arange(config.authors) < count[picking][:, None]
-    return np.repeat(users.user_id[picking], count[picking]), ranked[chosen].astype(np.int64)
+    renown = authors.upload_share * np.exp(0.8 * authors.quality)
+    met = rng.choice(config.authors, (len(user), AUTHORS_MET), p=renown / renown.sum())
+    liking = 1.2 * np.einsum("nd,nad->na", users.taste[user], authors.direction[met]) + rng.gumbel(size=met.shape)
+    return user, met[np.arange(len(user)), liking.argmax(axis=1)].astype(np.int64)

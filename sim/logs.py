@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,9 @@ import pyarrow.parquet as pq
 from core.config import parse
 from core.errors import MissingDataError, UsageError
 from sim import arrivals
+from sim.catalogue import UPLOAD_TYPES, users_on, videos_on
 from sim.follows import follows_on
-from sim.world import UPLOAD_TYPES, Ints, WorldConfig, users_on, videos_on
+from sim.world import Ints, WorldConfig
 
 ACTIVITY_CLASSES = ("low_active", "middle_active", "high_active", "full_active")
 ACTIVITY_BOUNDS = (0.35, 0.6, 0.8)

@@ -12,12 +12,13 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.catalogue import Users, authors_of, least_columns, live_on, users_on, videos_on
 from sim.follows import follows_on
-from sim.world import Bools, Floats, Ints, Users, WorldConfig, authors_of, generator, live_on, users_on, videos_on
+from sim.world import Bools, Floats, Ints, WorldConfig, generator
 
 MOST_SESSIONS, LONGEST_SESSION = 5, 90
 SESSIONS_PER_USER_DAY = 1.28
-"""Mean over users of activity × (1 + 2 activity), by which the session length is set from impressions per user and day."""
+"""Mean over users of activity × (1 + 2 activity): sessions, of which the configured impressions set the length."""
 SURFACE_SHARES = (0.15, 0.75, 0.10)
 KNOWLEDGE, LEARNING_DAYS = 0.75, 5.0
 """Correlation of the policy's guess of a taste with the taste, and the days in which it is learned."""
@@ -101,15 +102,8 @@ def _picks(config: WorldConfig, day: date, rng: np.random.Generator, active: Int
         score *= slowness
         score *= np.take(follow_slowness[block], author, axis=1)
         score *= rng.standard_exponential(score.shape, dtype=np.float32)
-        picked.append(live[_least(score, int(count.max()))[np.arange(count.max()) < count[:, None]]])
+        picked.append(live[least_columns(score, int(count.max()))[np.arange(count.max()) < count[:, None]]])
     return np.concatenate(picked) if picked else np.zeros(0, np.int64)
-
-
-def _least(score: NDArray[np.float32], count: int) -> Ints:
-    """Returns the columns of the `count` least entries of each row, least first."""
-    columns = np.argpartition(score, min(count, score.shape[1] - 1), axis=1)[:, :count]
-    order = np.argsort(np.take_along_axis(score, columns, axis=1), axis=1)
-    return np.take_along_axis(columns, order, axis=1)
 
 
 def _log_odds_of_videos(config: WorldConfig, day: date, live: Ints) -> Floats:

@@ -17,8 +17,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from core.errors import UsageError
+from sim.catalogue import authors_of, users_on, videos_on
 from sim.follows import follows_on
-from sim.world import Bools, Floats, Ints, WorldConfig, authors_of, users_on, videos_on
+from sim.world import Bools, Floats, Ints, WorldConfig
 
 EXAMINATION_SLOPE, EXAMINATION_POWER = 0.15, 0.5
 MAIN_SURFACE = 1
@@ -51,9 +52,9 @@ class Reactions:
     is_not_interested: Bools
 
 
-def examination(position: Ints) -> Floats:
+def examination(position: Ints | int) -> Floats:
     """Returns the probability, in (0, 1], that a video at each 1-based `position` of a session is looked at."""
-    return 1.0 / (1.0 + EXAMINATION_SLOPE * (np.asarray(position) - 1)) ** EXAMINATION_POWER
+    return np.asarray(1.0 / (1.0 + EXAMINATION_SLOPE * (np.asarray(position) - 1)) ** EXAMINATION_POWER, np.float64)
 
 
 def interest(
@@ -70,7 +71,7 @@ def interest(
     author = videos.author_id[video_ids]
     affinity = np.einsum("nd,nd->n", users.taste[user_ids], videos.direction[video_ids])
     followed = follows_on(config, day).first_day(np.asarray(user_ids), author) < day.toordinal()
-    return (
+    cares: Floats = (
         BASE
         + TASTE * affinity
         + QUALITY * videos.quality[video_ids]
@@ -79,6 +80,7 @@ def interest(
         + users.generosity[user_ids]
         + np.asarray(SURFACE_INTEREST)[surface]
     )
+    return cares
 
 
 def expected_long_view(
@@ -86,6 +88,7 @@ def expected_long_view(
     day: date,
     user_ids: Ints,
     video_ids: Ints,
+    *,
     position: Ints | int = 1,
     surface: Ints | int = MAIN_SURFACE,
 ) -> Floats:
@@ -96,13 +99,14 @@ def expected_long_view(
     cares = interest(config, day, user_ids, video_ids, surface)
     duration = videos_on(config, day).duration_ms[video_ids]
     needed = np.log(np.minimum(duration, LONG_VIEW_MS))
-    return examination(np.asarray(position)) * ndtr(_median_log_watch(cares, duration) - needed)
+    examined_long_view: Floats = ndtr(_median_log_watch(cares, duration) - needed)
+    return examination(position) * examined_long_view
 
 
 def react(
     rng: np.random.Generator, cares: Floats, examined: Floats, duration_ms: Ints, expressiveness: Floats
 ) -> Reactions:
-    """Returns drawn reactions, one per row: interest, probability of examination, duration in ms, user's expressiveness."""
+    """Returns a drawn reaction per row: interest, probability of examination, duration in ms, user's expressiveness."""
     rows = len(cares)
     looks = rng.random(rows) < examined
     watched = np.exp(_median_log_watch(cares, duration_ms) + rng.standard_normal(rows))
@@ -126,7 +130,8 @@ def react(
 
 
 def _median_log_watch(cares: Floats, duration_ms: Ints) -> Floats:
-    return np.log(TYPICAL_WATCH_MS) + DURATION_POWER * np.log(duration_ms / TYPICAL_DURATION_MS) + cares
+    median: Floats = np.log(TYPICAL_WATCH_MS) + DURATION_POWER * np.log(duration_ms / TYPICAL_DURATION_MS) + cares
+    return median
 
 
 def _existing(kind: str, ids: Ints, known: int, day: date) -> None:

@@ -12,10 +12,20 @@ TABLE = Table(
         Column("user_id", "bigint", "Who was shown the video.", minimum=0),
         Column("video_id", "bigint", "Which video was shown.", minimum=0),
         Column("shown_at", "timestamp", "When the video came on screen, UTC."),
-        Column("shown_on", "date", "Calendar day of shown_at in the app's business time zone; ds or, for late rows, before."),
+        Column(
+            "shown_on",
+            "date",
+            "Calendar day of shown_at in the app's business time zone; ds or, for late rows, before.",
+        ),
         Column("shown_hour", "int", "Hour of day of shown_at in that zone.", unit="h", minimum=0, maximum=23),
         Column("surface", "int", "Which tab or screen of the app showed it.", minimum=0, maximum=99),
-        Column("position", "int", "Place in its session, first is 1; null where the log has none.", nullable=True, minimum=1),
+        Column(
+            "position",
+            "int",
+            "Place in its session, first is 1; null where the log has none.",
+            nullable=True,
+            minimum=1,
+        ),
         Column("is_random", "boolean", "Whether an exploration slot drew the video uniformly from the pool."),
         Column(
             "propensity",
@@ -27,7 +37,9 @@ TABLE = Table(
         ),
         Column("author_id", "bigint", "Who posted the video.", minimum=0),
         Column("tag_id", "int", "The video's first tag; null where it has none.", nullable=True, minimum=0),
-        Column("duration_ms", "bigint", "Length of the video; null where unknown.", unit="ms", nullable=True, minimum=1),
+        Column(
+            "duration_ms", "bigint", "Length of the video; null where unknown.", unit="ms", nullable=True, minimum=1
+        ),
         Column("watch_ms", "bigint", "Time watched, loops included.", unit="ms", minimum=0, maximum=LONGEST_WATCH_MS),
         Column("is_click", "boolean", "Opened, or played beyond the app's valid-play threshold."),
         Column("is_long_view", "boolean", "Watched to the end, or for 18 s where the video is longer."),

@@ -8,7 +8,11 @@ TABLE = Table(
     owner="feed-data",
     columns=(
         Column("row", "string", "The refused row as JSON, with the column names of table impressions."),
-        Column("reasons", "array<string>", "Every reason for which it was refused, as COLUMN_missing, COLUMN_out_of_range, …"),
+        Column(
+            "reasons",
+            "array<string>",
+            "Every reason for which it was refused, as COLUMN_missing, COLUMN_out_of_range.",
+        ),
         Column("copies", "bigint", "How many such rows came.", minimum=1),
     ),
     key=("row",),

@@ -8,7 +8,9 @@ TABLE = Table(
     owner="feed-ranking",
     columns=(
         Column("recipe", "string", "The feed it ranks for."),
-        Column("model", "string", "Twelve hex digits of the model's content: same data, config and seed give the same."),
+        Column(
+            "model", "string", "Twelve hex digits of the model's content: same data, config and seed give the same."
+        ),
         Column("version", "int", "Its version in the MLflow model registry.", minimum=1),
         Column("feature_set", "string", "Hash of the feature list it was trained on."),
         Column("train_rows", "bigint", "Training rows.", minimum=1),

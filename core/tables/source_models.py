@@ -10,7 +10,9 @@ TABLE = Table(
         Column("source", "string", "The candidate source, a file of models/sources/."),
         Column("part", "string", "Which part of its model the row belongs to, as that file documents."),
         Column("entity_id", "bigint", "What the row describes: a user, a video, a segment.", minimum=0),
-        Column("video_id", "bigint", "The video it points to; -1 for a row that describes the entity alone.", minimum=-1),
+        Column(
+            "video_id", "bigint", "The video it points to; -1 for a row that describes the entity alone.", minimum=-1
+        ),
         Column("score", "double", "Strength of that link; 0 for a row that holds an embedding."),
         Column("embedding", "array<float>", "The entity's vector; empty for a row that holds a link."),
     ),

@@ -10,7 +10,9 @@ TABLE = Table(
         Column("user_id", "bigint", "Who was shown the video.", minimum=0),
         Column("video_id", "bigint", "Which video was shown.", minimum=0),
         Column("shown_at", "timestamp", "When, UTC."),
-        Column("snapshot_ds", "date", "The feature snapshot joined: the newest that a feed shown then could have used."),
+        Column(
+            "snapshot_ds", "date", "The feature snapshot joined: the newest that a feed shown then could have used."
+        ),
         Column("part", "string", "Part of the time split.", choices=("train", "validate", "test")),
         Column("features", "array<float>", "Feature values in the order of features.catalog; NaN where unknown."),
         Column("labels", "array<float>", "Label per head, in the order of models.heads; NaN where it does not apply."),

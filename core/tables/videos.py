@@ -12,7 +12,9 @@ TABLE = Table(
         Column("tag_id", "int", "Its first tag; null where it has none.", nullable=True, minimum=0),
         Column("tags", "array<int>", "All its tags, in the app's order; empty where it has none."),
         Column("duration_ms", "bigint", "Length; null where unknown.", unit="ms", nullable=True, minimum=1),
-        Column("uploaded_on", "date", "Day of upload in the app's business time zone; null where unknown.", nullable=True),
+        Column(
+            "uploaded_on", "date", "Day of upload in the app's business time zone; null where unknown.", nullable=True
+        ),
         Column("upload_type", "string", "How it was made or imported; 'unknown' where not given."),
         Column("music_id", "bigint", "The sound it uses; null where none.", nullable=True),
         Column("is_visible", "boolean", "Whether it may be shown to anyone."),

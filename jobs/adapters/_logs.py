@@ -41,7 +41,7 @@ class Adapter:
     """One format of logs.
 
     `days(logs_dir)` lists the days there are, in order. `read(spark, logs_dir, days)` returns their logs. Both raise
-    MissingDataError for an absent folder, file or day, and ContractError for a file with other columns than its format's.
+    MissingDataError for an absent folder, file or day, ContractError for a file with other columns than its format's.
     """
 
     name: str

@@ -28,6 +28,4 @@ def apply(order: np.ndarray, slate: Slate, most: int, within: int) -> np.ndarray
     return order[np.asarray(placed, dtype=np.int64)]
 
 
-RULE = Rule(
-    name="author_cap", doc=__doc__, columns=("author_id",), apply=apply, parameters={"most": 2, "within": 10}
-)
+RULE = Rule(name="author_cap", doc=__doc__, columns=("author_id",), apply=apply, parameters={"most": 2, "within": 10})

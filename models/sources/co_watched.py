@@ -44,12 +44,16 @@ def fit(known: Known) -> DataFrame:
         .withColumn("score", F.col("both") / F.sqrt(F.col("users") * F.col("other_users")))
     )
     nearest = Window.partitionBy("video_id").orderBy(F.desc("score"), "other_id")
-    return scored.withColumn("place", F.row_number().over(nearest)).where(F.col("place") <= NEIGHBOURS).select(
-        F.lit("similar").alias("part"),
-        F.col("video_id").alias("entity_id"),
-        F.col("other_id").alias("video_id"),
-        "score",
-        F.array().cast("array<float>").alias("embedding"),
+    return (
+        scored.withColumn("place", F.row_number().over(nearest))
+        .where(F.col("place") <= NEIGHBOURS)
+        .select(
+            F.lit("similar").alias("part"),
+            F.col("video_id").alias("entity_id"),
+            F.col("other_id").alias("video_id"),
+            "score",
+            F.array().cast("array<float>").alias("embedding"),
+        )
     )
 
 

@@ -26,12 +26,16 @@ def fit(known: Known) -> DataFrame:
     units = F.sum((weight / SCORE_UNIT).cast("bigint"))
     scored = known.impressions.groupBy("video_id").agg((units * SCORE_UNIT).alias("score"))
     shown = known.videos.select("video_id").join(scored, on="video_id", how="left").fillna(0.0, ["score"])
-    return shown.orderBy(F.desc("score"), "video_id").limit(LIST_LENGTH).select(
-        F.lit("everyone").alias("part"),
-        F.lit(0).cast("bigint").alias("entity_id"),
-        "video_id",
-        "score",
-        F.array().cast("array<float>").alias("embedding"),
+    return (
+        shown.orderBy(F.desc("score"), "video_id")
+        .limit(LIST_LENGTH)
+        .select(
+            F.lit("everyone").alias("part"),
+            F.lit(0).cast("bigint").alias("entity_id"),
+            "video_id",
+            "score",
+            F.array().cast("array<float>").alias("embedding"),
+        )
     )
 
 

@@ -70,8 +70,8 @@ def release(
     """Writes a release below `root` and returns its folder; `logs` maps a stem, _partN included, to its rows."""
     folder = root / f"KuaiRand-{version.title()}"
     for stem, rows in logs.items():
-        base, part = (stem.rsplit("_part", 1) + [""])[:2]
-        write(folder / "data" / f"{base}_{version}{'_part' + part if part else ''}.csv", LOG_HEADER, rows)
+        base, part, number = stem.partition("_part")
+        write(folder / "data" / f"{base}_{version}{part}{number}.csv", LOG_HEADER, rows)
     write(folder / "data" / f"user_features_{version}.csv", USER_HEADER, users or [user(1), user(2)])
     write(folder / "data" / f"video_features_basic_{version}.csv", VIDEO_HEADER, videos or [video(10), video(11)])
     return folder

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from kuairand_files import RANDOM, STANDARD, beijing_ms, impression, release, user, video
 
 from core.errors import ContractError, MissingDataError, UsageError
 from core.tables.follows import TABLE as FOLLOWS
@@ -15,7 +16,6 @@ from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from jobs.adapters._logs import RAW_IMPRESSIONS
 from jobs.adapters.kuairand import ADAPTER, RANDOM_POOL_VIDEOS
-from tests.unit.kuairand_files import RANDOM, STANDARD, beijing_ms, impression, release, user, video
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -204,7 +204,7 @@ def test_reordered_columns_are_read_by_name(spark: SparkSession, tmp_path: Path)
 @pytest.mark.parametrize(
     ("users", "videos", "said"),
     [
-        ([user(1), user(2, register_days="old")], (), "user_features_pure.csv.*|column 'register_days' holds 'old'"),
+        ([user(1), user(2, register_days="old")], (), "column 'register_days' holds 'old', not a whole number"),
         ((), [video(10, video_duration="long")], "column 'video_duration' holds 'long', not a number"),
         ((), [video(10), video(11, tag="3,dance")], "column 'tag' holds '3,dance', not a list of whole numbers"),
         ((), [video(10, upload_dt="2022-13-45")], "column 'upload_dt' holds '2022-13-45', not a date"),
@@ -222,7 +222,7 @@ def test_a_video_file_cut_off_in_a_line_stops_the_read(spark: SparkSession, tmp_
     folder = release(tmp_path, {STANDARD: [impression(1, 10)]})
     videos = folder / "data" / "video_features_basic_pure.csv"
     videos.write_text(videos.read_text()[:-30])
-    with pytest.raises(ContractError, match="video_features_basic_pure.csv"):
+    with pytest.raises(ContractError, match="Expected 12 columns"):
         ADAPTER.read(spark, str(folder), [APRIL_25])
 
 

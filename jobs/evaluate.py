@@ -1,0 +1,112 @@
+"""Scores the challenger on the test days beside the champion, popularity, chance, the ceiling and a placebo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.errors import MissingDataError
+from core.job import Job, JobContext
+from core.tables.evaluations import TABLE as EVALUATIONS
+from core.tables.rankers import TABLE as RANKERS
+from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from jobs.train_ranker import COLUMNS, EXPERIMENT, run_key
+from models.estimate import Figures
+from models.heads import HEADS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from models.examples import Examples
+
+
+def run(ctx: JobContext) -> None:
+    """Publishes table evaluations for `ctx.ds` and logs its figures to the run that trained the challenger."""
+    from core import tracking
+    from core.lake import spark_schema
+    from features.catalog import feature_names
+    from models import registry
+    from models.evaluation import check_frozen, head_figures, list_figures, predict
+    from models.examples import examples
+
+    names = feature_names()
+    rows = examples(ctx.read_arrow(TRAINING_EXAMPLES, COLUMNS), ("test",), len(names), len(HEADS))
+    check_frozen(rows)
+    trained = tonights_ranker(ctx)
+    challenger = registry.load_version(ctx.settings, ctx.recipe.name, trained["version"])
+    predictions = {"challenger": predict(challenger, rows, names, ctx.settings.threads)}
+    champion = registry.champion(ctx.settings, ctx.recipe.name, before=ctx.ds)
+    if champion and champion[0].model_id != challenger.model_id:
+        predictions["champion"] = predict(champion[0], rows, names, ctx.settings.threads)
+    figures = list_figures(rows, predictions, ctx.settings.seed) | head_figures(rows, predictions)
+    with tracking.run(ctx.settings, EXPERIMENT, run_key(ctx)):
+        _log_figures(rows, predictions["challenger"], figures)
+    users = len(set(rows.user.tolist()))
+    published = [
+        {
+            "recipe": ctx.recipe.name,
+            "system": system,
+            "head": head,
+            "metric": metric,
+            "value": figure.value,
+            "low": figure.low,
+            "high": figure.high,
+            "rows": len(rows.user),
+            "users": users,
+            "ds": ctx.ds,
+        }
+        for (system, head, metric), figure in sorted(figures.items())
+    ]
+    ctx.publish(EVALUATIONS, ctx.spark.createDataFrame(published, spark_schema(EVALUATIONS)))
+
+
+def tonights_ranker(ctx: JobContext) -> dict[str, Any]:
+    """Returns tonight's row of table rankers for the recipe; raises MissingDataError where there is none."""
+    for row in ctx.read_arrow(RANKERS).to_pylist():
+        if row["recipe"] == ctx.recipe.name:
+            return dict(row)
+    raise MissingDataError(
+        f"no ranker was trained for recipe {ctx.recipe.name!r} on {ctx.ds}",
+        where="table rankers",
+        next_step=f"reelfeed run train_ranker --recipe {ctx.recipe.name} --ds {ctx.ds}",
+    )
+
+
+def _log_figures(rows: Examples, challenger: NDArray[np.float64], figures: Figures) -> None:
+    import mlflow
+    import numpy as np
+    import pandas as pd
+
+    from models import metrics, plots
+
+    logged = {}
+    for (system, of_head, metric), figure in figures.items():
+        name = f"test.{system}.{of_head}.{metric.replace('@', '_at_')}"
+        logged[name] = figure.value
+        if figure.low is not None and figure.high is not None:
+            logged |= {f"{name}.low": figure.low, f"{name}.high": figure.high}
+    mlflow.log_metrics(logged)
+    for column, head in enumerate(HEADS):
+        labels, predicted = rows.labels[:, column].astype(np.float64), challenger[:, column]
+        there = ~np.isnan(labels) & ~np.isnan(predicted)
+        if there.any():
+            curves = {"test days": metrics.reliability(labels[there], predicted[there])}
+            mlflow.log_figure(
+                plots.reliability(f"{head.name}: test days", head.unit, curves), f"reliability/test_{head.name}.png"
+            )
+    table = pd.DataFrame(
+        [(*key, figure.value, figure.low, figure.high) for key, figure in sorted(figures.items())],
+        columns=["system", "head", "metric", "value", "low", "high"],
+    )
+    mlflow.log_text(table.to_csv(index=False), "evaluation.csv")
+    mlflow.log_text(table.to_html(index=False, float_format="%.4f", na_rep=""), "evaluation.html")
+
+
+JOB = Job(
+    name="evaluate",
+    doc=__doc__,
+    owner="feed-ranking",
+    reads=(TRAINING_EXAMPLES, RANKERS),
+    writes=(EVALUATIONS,),
+    run=run,
+)

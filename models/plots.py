@@ -1,0 +1,63 @@
+"""Figures that a person looks at before trusting a ranker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+SHOWN_FEATURES = 25
+
+
+def reliability(title: str, unit: str, curves: Mapping[str, Curve]) -> Figure:
+    """Returns mean label over mean prediction, both in `unit`, a line per curve of models.metrics.reliability.
+
+    On the diagonal a prediction means what it says.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    highest = max(
+        (float(np.max(values)) for curve in curves.values() for values in curve[:2] if len(values)), default=0.0
+    )
+    edge = (highest or 1.0) * 1.05
+    axes.plot([0, edge], [0, edge], color="0.7", linewidth=1)
+    for name, (predicted, observed, _) in curves.items():
+        axes.plot(predicted, observed, marker="o", markersize=4, label=name)
+    axes.set(title=title, xlabel=f"predicted, {unit}", ylabel=f"observed, {unit}", xlim=(0, edge), ylim=(0, edge))
+    axes.legend()
+    return figure
+
+
+def importance(gains: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Returns what each head splits on: share of `gains` (head to feature to gain) of the strongest features."""
+    from matplotlib.figure import Figure
+
+    shares = {head: _shares(of_head) for head, of_head in gains.items() if sum(of_head.values()) > 0}
+    names = {name for of_head in shares.values() for name in of_head}
+    total = {name: sum(of_head.get(name, 0.0) for of_head in shares.values()) for name in names}
+    shown = sorted(total, key=lambda name: (-total[name], name))[:SHOWN_FEATURES][::-1]
+    figure = Figure(figsize=(8, 1.5 + 0.3 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    left = np.zeros(len(shown))
+    for head, of_head in shares.items():
+        width = np.array([of_head.get(name, 0.0) for name in shown])
+        axes.barh(shown, width, left=left, label=head)
+        left += width
+    axes.set(title="What the heads split on", xlabel="share of the head's gain, summed over heads")
+    if shares:
+        axes.legend()
+    return figure
+
+
+def _shares(gains: Mapping[str, float]) -> dict[str, float]:
+    total = sum(gains.values())
+    return {name: gain / total for name, gain in gains.items()}

@@ -1,0 +1,149 @@
+"""Rankers in MLflow's registry: logged as code and text, never as a pickle, and served by alias.
+
+A registered model per recipe, `reelfeed-<recipe>`. Aliases: `challenger`, the newest trained; `champion`, the one that
+serves; `previous`, the one that served before. Aliases have no history, so each night's champion is also a tag of
+the registered model, `champion.<ds>`: by it a night that is run again compares with the champion it had.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import date
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from core.errors import MissingDataError
+from core.settings import ROOT, Settings
+from core.tracking import connect
+from models.ranker import Ranker, load
+
+CHAMPION_OF = "champion."
+MODEL_ID = "model_id"
+ARTIFACT = "ranker"
+# What the served model's code needs of this repository, and of PyPI.
+CODE = (
+    "core/__init__.py",
+    "core/errors.py",
+    "models/__init__.py",
+    "models/calibration.py",
+    "models/metrics.py",
+    "models/ranker.py",
+)
+PACKAGES = ("mlflow", "numpy", "lightgbm", "scipy")
+
+
+def registered_name(recipe: str) -> str:
+    """Returns the name of the registered model that holds the rankers of `recipe`."""
+    return f"reelfeed-{recipe}"
+
+
+def log_ranker(settings: Settings, recipe: str, ranker: Ranker) -> int:
+    """Logs `ranker` to the active MLflow run, registers it and returns its version.
+
+    A ranker with the same content that is already registered is not logged again: its version is returned.
+    """
+    import mlflow
+
+    client, name = connect(settings), registered_name(recipe)
+    same = client.search_model_versions(f"name = '{name}' and tag.{MODEL_ID} = '{ranker.model_id}'")
+    if same:
+        return min(int(found.version) for found in same)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, code = Path(scratch) / ARTIFACT, Path(scratch) / "code"
+        ranker.save(folder)
+        for file in CODE:
+            (code / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / file, code / file)
+        logged = mlflow.pyfunc.log_model(
+            name=ARTIFACT,
+            python_model=str(ROOT / "models" / "ranker_pyfunc.py"),
+            artifacts={ARTIFACT: str(folder)},
+            code_paths=[str(code / "core"), str(code / "models")],
+            signature=_signature(ranker),
+            pip_requirements=[f"{package}=={installed(package)}" for package in PACKAGES],
+            metadata={MODEL_ID: ranker.model_id},
+        )
+    tags = {MODEL_ID: ranker.model_id}
+    return int(mlflow.register_model(logged.model_uri, name, tags=tags).version)
+
+
+def set_challenger(settings: Settings, recipe: str, version: int) -> None:
+    """Points the alias `challenger` of `recipe` at `version`."""
+    connect(settings).set_registered_model_alias(registered_name(recipe), "challenger", str(version))
+
+
+def set_champion(settings: Settings, recipe: str, version: int, ds: date) -> None:
+    """Records that `version` is champion of `recipe` after the night `ds`, and points the aliases accordingly.
+
+    The alias `champion` follows the newest night on record, so that an old night run again changes nothing that
+    serves; `previous` is the last other version before it, and absent where there is none.
+    """
+    client, name = connect(settings), registered_name(recipe)
+    client.set_registered_model_tag(name, f"{CHAMPION_OF}{ds}", str(version))
+    nights = _champions(settings, recipe)
+    champion = nights[max(nights)]
+    client.set_registered_model_alias(name, "champion", str(champion))
+    others = [night for night, other in nights.items() if other != champion]
+    if others:
+        client.set_registered_model_alias(name, "previous", str(nights[max(others)]))
+    else:
+        client.delete_registered_model_alias(name, "previous")
+
+
+def champion(settings: Settings, recipe: str, *, before: date | None = None) -> tuple[Ranker, int] | None:
+    """Returns the champion of `recipe` and its version, None where there is none.
+
+    With `before`: the champion as it stood when that night began. Without: the one that serves now.
+    """
+    if before is None:
+        found = _aliases(settings, recipe).get("champion")
+    else:
+        nights = {night: version for night, version in _champions(settings, recipe).items() if night < before}
+        found = nights[max(nights)] if nights else None
+    return None if found is None else (load_version(settings, recipe, found), found)
+
+
+def load_version(settings: Settings, recipe: str, version: int) -> Ranker:
+    """Returns the ranker that is registered for `recipe` as `version`; raises MissingDataError where there is none."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    connect(settings)
+    try:
+        folder = mlflow.artifacts.download_artifacts(f"models:/{registered_name(recipe)}/{version}")
+    except (MlflowException, OSError) as error:
+        raise MissingDataError(
+            f"ranker version {version} of {recipe!r} is not to be had: {error}",
+            where=f"registered model {registered_name(recipe)}",
+            next_step="train_ranker registers one; a version whose files were deleted must be trained again",
+        ) from None
+    return load(Path(folder) / "artifacts" / ARTIFACT)
+
+
+def _aliases(settings: Settings, recipe: str) -> dict[str, int]:
+    found = connect(settings).search_registered_models(f"name = '{registered_name(recipe)}'")
+    return {alias: int(version) for alias, version in found[0].aliases.items()} if found else {}
+
+
+def _champions(settings: Settings, recipe: str) -> dict[date, int]:
+    """Returns the version that was champion after each night on record."""
+    found = connect(settings).search_registered_models(f"name = '{registered_name(recipe)}'")
+    tags = found[0].tags if found else {}
+    return {
+        date.fromisoformat(tag.removeprefix(CHAMPION_OF)): int(version)
+        for tag, version in tags.items()
+        if tag.startswith(CHAMPION_OF)
+    }
+
+
+def _signature(ranker: Ranker) -> object:
+    # Unnamed: MLflow would hand a named tensor over as a dictionary.
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(ranker.features)))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float64), (-1, len(ranker.heads)))]),
+    )

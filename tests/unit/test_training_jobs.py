@@ -1,0 +1,240 @@
+"""Train, evaluate, promote: on examples of a known world, through the real lake and the real MLflow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from core.errors import ContractError
+from core.job import Job, JobContext
+from core.lake import Lake, spark_schema
+from core.recipe import load_recipe
+from core.settings import ROOT, Settings, load_settings, with_home
+from core.table import Table
+from core.tables.evaluations import TABLE as EVALUATIONS
+from core.tables.promotions import TABLE as PROMOTIONS
+from core.tables.rankers import TABLE as RANKERS
+from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from features.catalog import categorical_names, feature_names
+from jobs.evaluate import JOB as EVALUATE
+from jobs.promote import JOB as PROMOTE
+from jobs.train_ranker import JOB as TRAIN
+from models import registry
+from models.heads import HEADS
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FIRST, SECOND = date(2026, 1, 14), date(2026, 1, 15)
+ROWS, USERS, VIDEOS = 12_000, 600, 300
+
+
+class Night:
+    """A scratch installation whose training examples are published, and how to run its jobs."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark, self.settings, self.lake = spark, settings, Lake(settings.lake)
+
+    def run(self, job: Job, ds: date) -> None:
+        job.run(JobContext(job, (ds,), self.settings, load_recipe("for_you"), "", "", self.lake))
+
+    def rows(self, table: Table, ds: date) -> list[dict[str, Any]]:
+        return self.lake.read_arrow(table, [ds]).to_pylist()
+
+    def figure(self, ds: date, system: str, metric: str, head: str = "long_view") -> dict[str, Any]:
+        found = [
+            r for r in self.rows(EVALUATIONS, ds) if (r["system"], r["head"], r["metric"]) == (system, head, metric)
+        ]
+        return found[0]
+
+    def hashes(self, ds: date) -> list[str]:
+        return [self.lake.partitions(table, [ds])[str(ds)].hash for table in (RANKERS, EVALUATIONS, PROMOTIONS)]
+
+    def publish(self, ds: date, seed: int, signal: float = 1.5, refreshed: bool = False) -> None:
+        import pandas as pd
+
+        frame = pd.DataFrame(world(ds, seed, signal, refreshed))
+        spark_frame = self.spark.createDataFrame(frame, spark_schema(TRAINING_EXAMPLES))
+        self.lake.publish(
+            spark_frame, TRAINING_EXAMPLES, [ds], validate=lambda *_: [], job="test", seconds=lambda: 0.0, reads={}
+        )
+
+
+def world(ds: date, seed: int, signal: float, refreshed: bool) -> dict[str, Any]:
+    """Impressions whose long views follow two features, popularity knows one; nobody is ever not interested."""
+    generator = np.random.default_rng(seed)
+    names = feature_names()
+    matrix = generator.normal(size=(ROWS, len(names))).astype(np.float32)
+    for name in categorical_names():
+        matrix[:, names.index(name)] = generator.integers(0, 4, ROWS)
+    known, unknown = 0, 1
+    chance = 1 / (1 + np.exp(-(signal * (matrix[:, known] + matrix[:, unknown]) - 0.5)))
+    long_view = generator.random(ROWS) < chance
+    labels = np.column_stack(
+        [long_view, generator.random(ROWS) < chance / 5, 20 * long_view + generator.random(ROWS), np.zeros(ROWS)]
+    )
+    matrix[generator.random(matrix.shape) < 0.02] = np.nan
+    days = generator.integers(0, 8, ROWS)
+    part = np.where(days < 4, "train", np.where(days < 6, "validate", "test"))
+    popularity = 1 / (1 + np.exp(-np.nan_to_num(matrix[:, known])))
+    start = datetime.combine(ds, datetime.min.time()) - timedelta(days=8)
+    seconds = generator.choice(86_400, ROWS)
+    frozen = ds - timedelta(days=2)
+    return {
+        "user_id": generator.integers(0, USERS, ROWS),
+        "video_id": generator.integers(0, VIDEOS, ROWS),
+        "shown_at": [start + timedelta(days=int(d), seconds=int(s)) for d, s in zip(days, seconds, strict=True)],
+        "snapshot_ds": [frozen + timedelta(days=int(d) - 6) if refreshed or d < 6 else frozen for d in days],
+        "part": part,
+        "features": list(matrix),
+        "labels": list(labels.astype(np.float32)),
+        "popularity": popularity.astype(np.float64),
+        "ds": [ds] * ROWS,
+    }
+
+
+@pytest.fixture(scope="module")
+def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    """A first night that has run to its end."""
+    home = tmp_path_factory.mktemp("training") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REELFEED_HOME", str(home))
+        local = load_settings("local")
+        night = Night(spark, with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home))
+        night.publish(FIRST, seed=1)
+        for job in (TRAIN, EVALUATE, PROMOTE):
+            night.run(job, FIRST)
+        yield night
+
+
+def test_the_first_good_challenger_serves(night: Night) -> None:
+    [promotion] = night.rows(PROMOTIONS, FIRST)
+    [trained] = night.rows(RANKERS, FIRST)
+    assert promotion["decision"] == "promoted"
+    assert promotion["champion"] == promotion["challenger"] == trained["model"]
+    served = registry.champion(night.settings, "for_you")
+    assert served is not None
+    assert (served[0].model_id, served[1]) == (trained["model"], trained["version"])
+    assert served[0].features == feature_names()
+
+
+def test_the_challenger_beats_popularity_where_it_knows_more(night: Night) -> None:
+    difference = night.figure(FIRST, "challenger_minus_popularity", "primary")
+    assert difference["low"] > 0
+    assert difference["low"] <= difference["value"] <= difference["high"]
+    assert night.figure(FIRST, "oracle", "gauc")["value"] == 1.0
+    assert abs(night.figure(FIRST, "random", "gauc")["value"] - 0.5) < 0.05
+    assert 0.9 < night.figure(FIRST, "challenger", "calibration_ratio")["value"] < 1.1
+
+
+def test_labels_dealt_out_anew_are_not_predicted(night: Night) -> None:
+    placebo = night.figure(FIRST, "placebo", "gauc")
+    assert placebo["low"] <= 0.5 <= placebo["high"]
+
+
+def test_a_head_nobody_ever_triggers_does_not_stop_the_night(night: Night) -> None:
+    [trained] = night.rows(RANKERS, FIRST)
+    ranker = registry.load_version(night.settings, "for_you", trained["version"])
+    predictions = ranker.predict(np.zeros((3, len(ranker.features)), np.float32))
+    place = ranker.heads.index("not_interested")
+    assert (predictions[:, place] == predictions[0, place]).all()
+    assert 0 < predictions[0, place] < 0.001
+
+
+def test_figures_plots_and_model_are_in_one_mlflow_run(night: Night) -> None:
+    from core.tracking import connect
+
+    client = connect(night.settings)
+    experiment = client.get_experiment_by_name("train_models")
+    assert experiment is not None
+    [run] = client.search_runs([experiment.experiment_id], f"tags.`reelfeed.key` = 'for_you {FIRST}'")
+    assert run.info.status == "FINISHED"
+    assert run.data.params["lightgbm.num_leaves"] == "31"
+    assert run.data.params["split.test_days"] == str(night.settings.split.test_days)
+    assert run.data.tags["reads.training_examples"] == str(night.lake.open(TRAINING_EXAMPLES, 1).version())
+    assert run.data.metrics["test.challenger.long_view.ndcg_at_5"] > 0
+    assert run.data.tags["decision"] == "promoted"
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"importance.png", "reliability", "evaluation.csv", "evaluation.html"} <= files
+    diagrams = {file.path for file in client.list_artifacts(run.info.run_id, "reliability")}
+    assert diagrams >= {f"reliability/validate_{head.name}.png" for head in HEADS}
+
+
+def test_a_night_run_again_changes_nothing(night: Night) -> None:
+    before = night.hashes(FIRST)
+    versions = [night.lake.open(table).version() for table in (RANKERS, EVALUATIONS, PROMOTIONS)]
+    for job in (TRAIN, EVALUATE, PROMOTE):
+        night.run(job, FIRST)
+    assert night.hashes(FIRST) == before
+    assert [night.lake.open(table).version() for table in (RANKERS, EVALUATIONS, PROMOTIONS)] == versions
+
+
+def test_a_second_night_is_compared_with_the_champion_and_leaves_the_first_as_it_was(night: Night) -> None:
+    first = night.hashes(FIRST)
+    night.publish(SECOND, seed=2)
+    for job in (TRAIN, EVALUATE, PROMOTE):
+        night.run(job, SECOND)
+    difference = night.figure(SECOND, "challenger_minus_champion", "primary")
+    [promotion] = night.rows(PROMOTIONS, SECOND)
+    assert promotion["decision"] == ("promoted" if difference["low"] >= -0.002 else "kept")
+    assert any("champion" in reason for reason in promotion["reasons"])
+    for job in (EVALUATE, PROMOTE):
+        night.run(job, FIRST)
+    assert night.hashes(FIRST) == first
+    served = registry.champion(night.settings, "for_you")
+    assert served is not None
+    assert served[1] == promotion["champion_version"]
+
+
+def test_a_challenger_worse_than_popularity_is_not_the_first_to_serve(spark: SparkSession, settings: Settings) -> None:
+    night = Night(spark, settings)
+    night.publish(FIRST, seed=3, signal=0.0)
+    for job in (TRAIN, EVALUATE):
+        night.run(job, FIRST)
+    with pytest.raises(ContractError, match="nothing was promoted"):
+        night.run(PROMOTE, FIRST)
+    assert registry.champion(settings, "for_you") is None
+    assert night.lake.days(PROMOTIONS) == []
+
+
+def test_lists_refreshed_inside_the_test_days_are_refused(night: Night) -> None:
+    third = SECOND + timedelta(days=1)
+    night.publish(third, seed=4, refreshed=True)
+    night.run(TRAIN, third)
+    with pytest.raises(ContractError, match="refreshed inside the test days"):
+        night.run(EVALUATE, third)
+
+
+def test_declaring_the_jobs_loads_no_heavy_library() -> None:
+    code = """
+import sys
+import jobs.train_ranker, jobs.evaluate, jobs.promote
+heavy = {"pyspark", "pandas", "numpy", "lightgbm", "mlflow", "pyarrow"} & set(sys.modules)
+sys.exit(f"loaded {heavy}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_served_model_predicts_as_the_ranker_away_from_the_repository(night: Night, tmp_path: Path) -> None:
+    [trained] = night.rows(RANKERS, FIRST)
+    ranker = registry.load_version(night.settings, "for_you", trained["version"])
+    matrix = np.random.default_rng(0).normal(size=(20, len(ranker.features))).astype(np.float32)
+    np.save(tmp_path / "matrix.npy", matrix)
+    code = f"""
+import mlflow, numpy as np
+mlflow.set_tracking_uri({night.settings.tracking_uri!r})
+model = mlflow.pyfunc.load_model("models:/reelfeed-for_you/{trained["version"]}")
+np.save("predictions.npy", model.predict(np.load("matrix.npy")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(np.load(tmp_path / "predictions.npy"), ranker.predict(matrix))

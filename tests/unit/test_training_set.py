@@ -1,0 +1,67 @@
+"""The time split is strict, test lists are frozen, and each row sees the newest snapshot its feed could have used."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import MissingDataError
+from core.settings import SplitSettings
+from jobs.build_training_set import dated, split_days
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FIRST = date(2026, 1, 1)
+SETTINGS = SplitSettings(test_days=2, validate_days=2, warm_up_days=1, embargo_hours=2)
+
+
+def days(count: int) -> list[date]:
+    return [FIRST + timedelta(days=i) for i in range(count)]
+
+
+@given(count=st.integers(6, 40))
+def test_the_parts_follow_each_other_without_overlap(count: int) -> None:
+    split = split_days(days(count), SETTINGS)
+    assert FIRST < split.train < split.validate < split.test <= split.last
+    assert (split.last - split.test).days + 1 == SETTINGS.test_days
+    assert (split.test - split.validate).days == SETTINGS.validate_days
+
+
+def test_too_little_history_is_one_clear_error() -> None:
+    with pytest.raises(MissingDataError, match="5 days of impressions leave none to train on; at least 6"):
+        split_days(days(5), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def parts(spark: SparkSession) -> dict[tuple[int, int], tuple[str, date]]:
+    """Part and snapshot of one impression for each hour of eight days, by day of January and hour."""
+    rows = [(FIRST + timedelta(days=day), hour) for day in range(8) for hour in range(24)]
+    frame = spark.createDataFrame(rows, "shown_on date, shown_hour int")
+    found = dated(frame, split_days(days(8), SETTINGS), publish_hour=3, embargo_hours=2).collect()
+    return {(row["shown_on"].day, row["shown_hour"]): (row["part"], row["snapshot_ds"]) for row in found}
+
+
+def test_rows_whose_labels_may_be_incomplete_are_left_out(parts: dict[tuple[int, int], tuple[str, date]]) -> None:
+    assert parts[4, 21][0] == "train"
+    assert (4, 22) not in parts
+    assert (4, 23) not in parts
+    assert parts[5, 0][0] == "validate"
+    assert (6, 22) not in parts
+    assert {parts[7, hour][0] for hour in range(24)} == {"test"}
+    assert not [day for day, _ in parts if day == 1], "warm-up days have no history to learn from"
+
+
+def test_every_test_row_carries_the_snapshot_of_the_eve(parts: dict[tuple[int, int], tuple[str, date]]) -> None:
+    assert {snapshot for part, snapshot in parts.values() if part == "test"} == {date(2026, 1, 6)}
+
+
+def test_a_feed_shown_before_publication_is_the_night_before_s(parts: dict[tuple[int, int], tuple[str, date]]) -> None:
+    assert parts[3, 2][1] == date(2026, 1, 1)
+    assert parts[3, 3][1] == date(2026, 1, 2)
+    for (day, _), (part, snapshot) in parts.items():
+        assert snapshot < date(2026, 1, day), f"{part} row of day {day} sees its own day"
