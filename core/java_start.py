@@ -1,4 +1,4 @@
-"""How Spark's Java starts quickly: classes read from an archive, quick compilation, no start noise.
+"""How Spark's Java starts quickly and quietly: classes read from an archive, warnings and errors alone.
 
 Run as a program it builds the archive: one small Spark job, whose classes Java writes out as it ends.
 """
@@ -18,12 +18,11 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 def start_options() -> str:
     """Returns Java options for the variable SPARK_SUBMIT_OPTS, which every Spark driver's Java takes.
 
-    Java checks the archive against itself and Spark's jars, and goes without where they differ. Compiling with C1
-    alone suits jobs of minutes; for jobs of hours set spark.driver.extraJavaOptions to -XX:TieredStopAtLevel=4.
+    Java checks the archive against itself and Spark's jars, and goes without where they differ.
     """
     archive = [f"-XX:SharedArchiveFile={ARCHIVE}", "-Xshare:auto", "-Xlog:cds=off"] if ARCHIVE.exists() else []
     log = f"-Dlog4j2.configurationFile={(CONF / 'log4j2.properties').as_uri()}"
-    return " ".join([*archive, "-XX:TieredStopAtLevel=1", log])
+    return " ".join([*archive, log])
 
 
 def build_archive() -> bool:

@@ -47,6 +47,8 @@ def session(settings: Settings, name: str) -> SparkSession:
     Under spark-submit the master is the submitter's. Python workers run this interpreter.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # Spinning OpenMP threads would take the cores from Spark's own.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("JAVA_HOME", str(java_home(settings.home_path)))
     from pyspark.sql import SparkSession
 

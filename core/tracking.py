@@ -22,6 +22,7 @@ SUPERSEDED = "reelfeed.superseded_key"
 ANSWER_SECONDS = 3.0
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # A dead server should be an error within seconds; the default tries for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

@@ -6,6 +6,7 @@ import logging
 import pkgutil
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +38,43 @@ FOR_A_PERSON_TO_MEND = (1, 2)
 """Exit codes of `reelfeed run` that another try would only repeat: a broken contract, a wrong argument."""
 
 
+FORMATS = sorted(module.name for module in pkgutil.iter_modules(adapters.__path__) if module.name[0] != "_")
+
+PARAMS = {
+    "ds": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Day",
+        description="The day whose logs to take in, YYYY-MM-DD. Empty: the day that this run is for.",
+    ),
+    "recipe": Param("for_you", enum=recipe_names(), title="Recipe", description="A file of conf/feeds."),
+    "logs": Param("simulated", enum=FORMATS, title="Logs", description="Format of the raw logs."),
+    "logs_dir": Param(
+        "",
+        type=["null", "string"],
+        title="Folder of the logs",
+        description="Empty: where `reelfeed simulate` writes.",
+    ),
+}
+"""What a run can be told, by form, REST or `airflow dags trigger --conf`."""
+
+
 class RunJob(SparkSubmitOperator):
     """One job by spark-submit. A fault that only a person can mend fails the task at once, with no further try."""
 
     def execute(self, context: Context) -> None:
+        """Submits the job; raises AirflowFailException for a fault to mend, AirflowException for one to try again."""
+        strangers = misspelt(context["dag_run"].conf or {})
+        if strangers:
+            raise AirflowFailException(f"unknown params {', '.join(strangers)}; there are {', '.join(PARAMS)}")
         try:
             super().execute(context)
         except AirflowException as error:
             code = re.search(r"Error code is: (\d+)", str(error))
             if code and int(code.group(1)) in FOR_A_PERSON_TO_MEND:
-                raise AirflowFailException(str(error)) from error
+                said = re.search(r"^error: .*", str(error), re.MULTILINE | re.DOTALL)
+                raise AirflowFailException(said.group() if said else str(error)) from error
             raise
 
 
@@ -85,7 +113,7 @@ def _dag(name: str, doc: str, owner: str, schedule: Any, names: Sequence[str], t
         catchup=False,
         max_active_runs=1,
         tags=["reelfeed", owner, *tags],
-        params=_params(),
+        params=deepcopy(PARAMS),
         user_defined_macros={"day": pass_context(day)},
         default_args={"owner": owner, "on_failure_callback": alert},
     ) as dag:
@@ -123,27 +151,9 @@ def _task(job: Job) -> RunJob:
     )
 
 
-def _params() -> dict[str, Param]:
-    formats = sorted(module.name for module in pkgutil.iter_modules(adapters.__path__) if module.name[0] != "_")
-    return {
-        "ds": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Day",
-            description="The day whose logs to take in, YYYY-MM-DD. Empty: the day that this run is for.",
-        ),
-        "recipe": Param(
-            "for_you", type="string", enum=recipe_names(), title="Recipe", description="A file of conf/feeds."
-        ),
-        "logs": Param("simulated", enum=formats, title="Logs", description="Format of the raw logs."),
-        "logs_dir": Param(
-            "",
-            type=["null", "string"],
-            title="Folder of the logs",
-            description="Empty: where `reelfeed simulate` writes.",
-        ),
-    }
+def misspelt(conf: Mapping[str, object]) -> list[str]:
+    """Returns the keys of a run's conf that are no param: Airflow itself would pass over them in silence."""
+    return sorted(conf.keys() - PARAMS.keys())
 
 
 def day(context: Mapping[str, Any]) -> str:

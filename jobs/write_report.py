@@ -47,7 +47,7 @@ def run(ctx: JobContext) -> None:
         figures[f"rows {label}"], figures[f"seconds {label}"] = float(rows), seconds
     feeds = ctx.lake.partitions(FEEDS, [ctx.ds])[str(ctx.ds)]
     tags = {"feeds_hash": feeds.hash, "recipe_hash": ctx.recipe.hash, "ds": str(ctx.ds)}
-    with tracking.run(ctx.settings, "nightly_feed", f"{ctx.recipe.name} {ctx.ds}", tags):
+    with tracking.run(ctx.settings, "nightly_feed", f"{ctx.recipe.name} {ctx.ds}", params={}, tags=tags):
         import mlflow
 
         mlflow.log_metrics(figures)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow
     from pyspark.sql import DataFrame
+
+SOURCES_TYPE = "array<struct<source:string,rank:int,score:double>>"
 
 
 def merge(proposals: Mapping[str, DataFrame], length: int) -> DataFrame:
@@ -14,26 +18,87 @@ def merge(proposals: Mapping[str, DataFrame], length: int) -> DataFrame:
 
     Round robin: a video stands where its best source ranked it; of equals the one that more sources named comes
     first, then the smaller video_id. `sources` keeps every source's own rank (first is 1) and score, by source name.
-    `proposals` maps a source to user_id, video_id, score.
+    `proposals` maps a source to one row per user: user_id and the arrays videos and scores, best first.
     """
     from functools import reduce
 
-    from pyspark.sql import DataFrame, Window
+    from pyspark.sql import DataFrame
     from pyspark.sql import functions as F
 
-    own = Window.partitionBy("user_id").orderBy(F.desc("score"), "video_id")
-    ranked = [
-        frame.select(
-            "user_id",
-            "video_id",
-            F.struct(F.lit(name).alias("source"), F.row_number().over(own).alias("rank"), "score").alias("by"),
-        )
-        for name, frame in sorted(proposals.items())
+    names = sorted(proposals)
+    listed = [
+        proposals[name].select("user_id", F.lit(place).alias("source"), "videos", "scores")
+        for place, name in enumerate(names)
     ]
-    named = (
-        reduce(DataFrame.unionByName, ranked)
-        .groupBy("user_id", "video_id")
-        .agg(F.sort_array(F.collect_list("by")).alias("sources"), F.min("by.rank").alias("best"))
+    together = (
+        reduce(DataFrame.unionByName, listed)
+        .groupBy("user_id")
+        .agg(F.sort_array(F.collect_list(F.struct("source", "videos", "scores"))).alias("lists"))
     )
-    order = Window.partitionBy("user_id").orderBy("best", F.desc(F.size("sources")), "video_id")
-    return named.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length).drop("best")
+
+    def merged(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        for batch in batches:
+            yield merge_batch(batch, names, length)
+
+    return together.mapInArrow(merged, f"user_id bigint, video_id bigint, rank int, sources {SOURCES_TYPE}")
+
+
+def merge_batch(batch: pyarrow.RecordBatch, names: Sequence[str], length: int) -> pyarrow.RecordBatch:
+    """Returns the merged lists of the users of `batch`; see `merge`.
+
+    `batch` has user_id and lists, an array of structs: source (its place in `names`), videos, scores.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    lists = batch.column("lists")
+    users = np.repeat(batch.column("user_id").to_numpy(zero_copy_only=False), np.asarray(lists.value_lengths()))
+    asked = lists.flatten()
+    videos = asked.field("videos")
+    lengths = np.asarray(videos.value_lengths())
+    user = np.repeat(users, lengths)
+    source = np.repeat(asked.field("source").to_numpy(zero_copy_only=False), lengths)
+    rank = _places(lengths)
+    video = np.asarray(videos.flatten())
+    score = np.asarray(asked.field("scores").flatten())
+
+    by_video = np.lexsort((source, video, user))
+    user, video, source, rank, score = (column[by_video] for column in (user, video, source, rank, score))
+    fresh = np.concatenate([[True], (user[1:] != user[:-1]) | (video[1:] != video[:-1])]) if len(user) else np.array([])
+    starts = np.nonzero(fresh)[0]
+    counts = np.diff(np.concatenate([starts, [len(user)]]))
+    best = np.minimum.reduceat(rank, starts) if len(starts) else rank
+    order = np.lexsort((video[starts], -counts, best, user[starts]))
+    merged_rank = _places(np.unique(user[starts][order], return_counts=True)[1])
+    order, merged_rank = order[merged_rank <= length], merged_rank[merged_rank <= length]
+
+    rows = _ranges(starts[order], counts[order])
+    by = pa.StructArray.from_arrays(
+        [
+            pa.array(np.asarray(names, dtype=object)[source[rows]].tolist(), pa.string()),
+            pa.array(rank[rows].astype(np.int32)),
+            pa.array(score[rows]),
+        ],
+        names=["source", "rank", "score"],
+    )
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts[order])]).astype(np.int32))
+    columns = [
+        pa.array(user[starts][order]),
+        pa.array(video[starts][order]),
+        pa.array(merged_rank.astype(np.int32)),
+        pa.ListArray.from_arrays(offsets, by),
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=["user_id", "video_id", "rank", "sources"])
+
+
+def _places(lengths: np.ndarray) -> np.ndarray:
+    """Returns 1 … n for each n of `lengths`, one after the other."""
+    return _ranges(1 + 0 * lengths, lengths)
+
+
+def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Returns start, start + 1, … of each length, one after the other."""
+    import numpy as np
+
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)

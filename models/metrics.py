@@ -130,8 +130,10 @@ def calibration_error(labels: Floats, predictions: Floats, bins: int = CALIBRATI
 def reliability(labels: Floats, predictions: Floats, bins: int = CALIBRATION_BINS) -> tuple[Floats, Floats, Floats]:
     """Returns mean prediction, mean label and rows of at most `bins` bins of equal numbers of rows, by prediction.
 
-    Rows with equal predictions share a bin, so that a constant prediction makes a single one.
+    Rows with equal predictions share a bin, so that a constant prediction makes a single one. No rows make no bins.
     """
+    if not len(predictions):
+        return np.empty(0), np.empty(0), np.empty(0)
     order = np.argsort(predictions, kind="stable")
     sorted_predictions = predictions[order]
     edges = sorted_predictions[np.linspace(0, len(order), bins, endpoint=False).astype(int)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from datetime import date
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -49,7 +50,9 @@ def log_ranker(settings: Settings, recipe: str, ranker: Ranker) -> int:
     same = client.search_model_versions(f"name = '{name}' and tag.{MODEL_ID} = '{ranker.model_id}'")
     if same:
         return min(int(found.version) for found in same)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        # MLflow asks for type hints and an input example, from which it would guess the signature given here.
+        warnings.simplefilter("ignore", UserWarning)
         folder, code = Path(scratch) / ARTIFACT, Path(scratch) / "code"
         ranker.save(folder)
         for file in CODE:

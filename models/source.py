@@ -34,8 +34,9 @@ class Source:
 
     `fit` returns the source's model: rows of table source_models without `source` and `ds`. `propose` takes that model,
     `histories` (one row per user: user_id; seen, array of videos not to show again; recent, array of the last
-    videos shown, newest first) and a quota, and returns user_id, video_id, score: at most `quota` unseen videos a user,
-    higher scores first, the same for the same seed. A source that `serves_new_users` proposes to users without history.
+    videos shown, newest first) and a quota, and returns one row per user: user_id and the arrays videos and scores, at
+    most `quota` unseen videos, best first, the same for the same seed. A user for whom it has nothing has no row.
+    A source that `serves_new_users` proposes to users without history.
     """
 
     name: str
@@ -50,12 +51,3 @@ class Source:
 def all_sources() -> dict[str, Source]:
     """Returns every candidate source by name, sorted: the files of models/sources/."""
     return declarations(sources, "SOURCE")
-
-
-def best(proposals: DataFrame, quota: int) -> DataFrame:
-    """Returns the `quota` best of `proposals` (user_id, video_id, score) per user; ties go to the smaller video_id."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
-    order = Window.partitionBy("user_id").orderBy(F.desc("score"), "video_id")
-    return proposals.withColumn("place", F.row_number().over(order)).where(F.col("place") <= quota).drop("place")

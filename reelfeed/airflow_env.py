@@ -25,7 +25,8 @@ BIN = Path(sys.executable).parent
 TASK_STARTS = re.compile(r"\[DAG TEST\] starting task_id=(\w+)")
 ALERT = re.compile(r"ALERT owner=\S+ dag=\S+ task=(\w+)")
 JOB_LINE = re.compile(r"^\S+ \[\w+ *\] (.*?) +\[airflow\.task\.hooks\.[\w.]+SparkSubmitHook\]")
-REPORTED = re.compile(r"^\d\d:\d\d:\d\d (?!WARN|ERROR)")
+REPORTED = re.compile(r"^\d\d:\d\d:\d\d (?!WARN|ERROR|── )")
+ERROR_GOES_ON = re.compile(r"^(where|choices|next): ")
 
 
 def airflow_home(settings: Settings) -> Path:
@@ -129,9 +130,8 @@ def run_dag(dag_id: str, conf: Mapping[str, object], settings: Settings) -> None
     finally:
         end_sessions([process])
     if code or told.failed:
-        said = "\n".join(told.error) or told.last
         raise ReelfeedError(
-            f"task {told.failed or told.task or '(none started)'} of {dag_id} failed\n{said}".rstrip(),
+            "\n".join([f"task {told.failed or told.task or '(none started)'} of {dag_id} failed", *told.why]),
             where=str(log),
             next_step="mend that and run again: what was published stays, nothing half-made is visible",
         )
@@ -139,12 +139,11 @@ def run_dag(dag_id: str, conf: Mapping[str, object], settings: Settings) -> None
 
 @dataclass
 class _Told:
-    """What the output of a DAG run has told so far."""
+    """What the output of a DAG run has told so far; `why` holds the last words of the task that ran last."""
 
     task: str = ""
     failed: str = ""
-    last: str = ""
-    error: list[str] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
 
 
 def _follow(output: Iterable[str], log: TextIO) -> _Told:
@@ -152,22 +151,26 @@ def _follow(output: Iterable[str], log: TextIO) -> _Told:
     told = _Told()
     for line in output:
         log.write(line)
-        told.last = line.strip() or told.last
         if started := TASK_STARTS.search(line):
-            told.task, told.error = started.group(1), []
+            told.task, told.why = started.group(1), []
             print(f"── {told.task}", flush=True)
         elif alert := ALERT.search(line):
             told.failed = alert.group(1)
-        elif job := JOB_LINE.match(line):
-            _take_job_line(told, job.group(1))
+        elif said := JOB_LINE.match(line):
+            _take(told, said.group(1))
+        elif not told.task and line.strip():
+            told.why = [line.strip()]
     return told
 
 
-def _take_job_line(told: _Told, text: str) -> None:
-    if text.startswith("error: ") or (told.error and text.startswith("  ")):
-        told.error.append(text)
-    elif REPORTED.match(text):
-        print(f"   {text}", flush=True)
+def _take(told: _Told, said: str) -> None:
+    """Takes one line of a job. Of its error, Airflow's log keeps every line but not how it was indented."""
+    if REPORTED.match(said):
+        print(f"   {said}", flush=True)
+    elif told.why and told.why[0].startswith("error: "):
+        told.why += [f"  {said}"] if ERROR_GOES_ON.match(said) else []
+    else:
+        told.why = [said]
 
 
 def _last_line(text: str) -> str:

@@ -135,7 +135,7 @@ def authors_of(config: WorldConfig) -> Authors:
         quality=rng.standard_normal(config.authors),
         upload_share=upload_share / upload_share.sum(),
         tag_share=tag_share,
-        direction=unit(tag_share @ tag_directions(config)),
+        direction=unit(np.einsum("at,td->ad", tag_share, tag_directions(config))),
     )
 
 

@@ -62,7 +62,8 @@ def slots_on(config: WorldConfig, day: date) -> Slots:
     slot_user = user[of_session]
     shown = _picks(config, day, rng, active, np.bincount(slot_user, minlength=len(users.user_id))[active])
     is_random = rng.random(len(shown)) < config.exploration_share
-    drawn = live[rng.integers(len(live), size=len(shown))]
+    pool = max(len(live), 1)
+    drawn = live[rng.integers(pool, size=len(shown))]
     return Slots(
         user_id=slot_user,
         session=_count_within(sessions)[of_session],
@@ -70,7 +71,7 @@ def slots_on(config: WorldConfig, day: date) -> Slots:
         surface=surface[of_session],
         video_id=np.where(is_random, drawn, shown),
         is_random=is_random,
-        propensity=np.where(is_random, 1.0 / len(live), np.nan),
+        propensity=np.where(is_random, 1.0 / pool, np.nan),
     )
 
 
@@ -86,6 +87,8 @@ def _picks(config: WorldConfig, day: date, rng: np.random.Generator, active: Int
     The videos whose exponential variates over their softmax weights are least are such a draw (Gumbel top-k). Sums run
     dimension by dimension, not as a matrix product, whose last bits may depend on the number of threads.
     """
+    if not wanted.any():
+        return np.zeros(0, np.int64)
     users, videos, live = users_on(config, day), videos_on(config, day), live_on(config, day)
     author = videos.author_id[live]
     slowness = np.exp(-_log_odds_of_videos(config, day, live)).astype(np.float32)
@@ -103,7 +106,7 @@ def _picks(config: WorldConfig, day: date, rng: np.random.Generator, active: Int
         score *= np.take(follow_slowness[block], author, axis=1)
         score *= rng.standard_exponential(score.shape, dtype=np.float32)
         picked.append(live[least_columns(score, int(count.max()))[np.arange(count.max()) < count[:, None]]])
-    return np.concatenate(picked) if picked else np.zeros(0, np.int64)
+    return np.concatenate(picked)
 
 
 def _log_odds_of_videos(config: WorldConfig, day: date, live: Ints) -> Floats:

@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from core.lake import Lake
 from core.settings import Settings, load_settings, with_home
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+# A law is held or not, however busy the machine is.
+hypothesis_settings.register_profile("reelfeed", deadline=None)
+hypothesis_settings.load_profile("reelfeed")
 
 
 @pytest.fixture(scope="session")

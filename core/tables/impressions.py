@@ -30,7 +30,7 @@ TABLE = Table(
         Column(
             "propensity",
             "double",
-            "Probability with which the logging policy showed this video in this slot; null where not logged.",
+            "Probability of this video in this slot, given that exploration filled it; null for other slots.",
             nullable=True,
             minimum=0.0,
             maximum=1.0,

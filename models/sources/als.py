@@ -6,12 +6,13 @@ views). Score: inner product of the two embeddings. Model: parts `user` and `vid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from models.search import propose_best
 from models.source import Known, Source
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
     from pyspark.sql import DataFrame
 
@@ -72,13 +73,11 @@ def propose(model: DataFrame, histories: DataFrame, quota: int) -> DataFrame:
     users = model.where("part = 'user'").select(F.col("entity_id").alias("user_id"), "embedding")
     asking = histories.select("user_id", "seen").join(users, on="user_id", how="inner")
 
-    def search(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-        from models.embeddings import nearest_unseen
+    def score(users: pyarrow.RecordBatch) -> np.ndarray:
+        embeddings = np.asarray(users.column("embedding").flatten(), dtype=np.float32)
+        return embeddings.reshape(users.num_rows, -1) @ matrix.T
 
-        for batch in batches:
-            yield from nearest_unseen(batch, video_ids, matrix, quota)
-
-    return asking.mapInArrow(search, "user_id bigint, video_id bigint, score double")
+    return propose_best(asking, video_ids, score, quota)
 
 
 SOURCE = Source(

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.source import SCORE_UNIT, Known, Source, best
+from models.search import known_cells, propose_best
+from models.source import Known, Source
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow
     from pyspark.sql import DataFrame
 
 HISTORY = 60
@@ -59,18 +62,25 @@ def fit(known: Known) -> DataFrame:
 
 def propose(model: DataFrame, histories: DataFrame, quota: int) -> DataFrame:
     """Returns for every user with history the unseen videos most similar to their recent ones."""
-    from pyspark.sql import functions as F
+    import numpy as np
+    from scipy.sparse import csr_array
 
-    recent = histories.select("user_id", F.explode("recent").alias("entity_id"))
-    units = F.sum((F.col("score") / SCORE_UNIT).cast("bigint"))
-    links = model.select("entity_id", "video_id", "score")
-    summed = (
-        recent.join(links, on="entity_id", how="inner")
-        .groupBy("user_id", "video_id")
-        .agg((units * SCORE_UNIT).alias("score"))
-    )
-    seen = histories.select("user_id", F.explode("seen").alias("video_id"))
-    return best(summed.join(seen, on=["user_id", "video_id"], how="left_anti"), quota)
+    links = model.select("entity_id", "video_id", "score").orderBy("entity_id", "video_id").toArrow()
+    source, target = links["entity_id"].to_numpy(), links["video_id"].to_numpy()
+    video_ids = np.unique(np.concatenate([source, target]))
+    places = (np.searchsorted(video_ids, source), np.searchsorted(video_ids, target))
+    similar = csr_array((links["score"].to_numpy(), places), shape=(len(video_ids), len(video_ids)))
+
+    def score(users: pyarrow.RecordBatch) -> np.ndarray:
+        recent = users.column("recent")
+        rows = np.repeat(np.arange(users.num_rows), np.asarray(recent.value_lengths()))
+        cells = known_cells(rows, np.asarray(recent.flatten()), video_ids)
+        met = csr_array((np.ones(len(cells[0])), cells), shape=(users.num_rows, len(video_ids)))
+        scores = (met @ similar).toarray()
+        scores[scores == 0.0] = -np.inf
+        return scores
+
+    return propose_best(histories.where("size(recent) > 0"), video_ids, score, quota)
 
 
 SOURCE = Source(

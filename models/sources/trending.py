@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.search import propose_best
 from models.source import SCORE_UNIT, Known, Source
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow
     from pyspark.sql import DataFrame
 
 HALF_LIFE_DAYS = 3.0
@@ -41,16 +44,15 @@ def fit(known: Known) -> DataFrame:
 
 def propose(model: DataFrame, histories: DataFrame, quota: int) -> DataFrame:
     """Returns for every user the head of the list that they have not seen."""
-    from pyspark.sql import functions as F
+    import numpy as np
 
-    ranked = model.orderBy(F.desc("score"), "video_id").select("video_id", "score").collect()
-    videos = F.array(*[F.lit(row["video_id"]) for row in ranked]).cast("array<bigint>")
-    # The list is the same for all, so its scores are looked up by video afterwards rather than carried along.
-    unseen = F.slice(F.array_except(videos, F.col("seen")), 1, quota)
-    named = histories.select("user_id", F.explode(unseen).alias("video_id"))
-    return named.join(F.broadcast(model.select("video_id", "score")), on="video_id", how="inner").select(
-        "user_id", "video_id", "score"
-    )
+    listed = model.select("video_id", "score").orderBy("video_id").toArrow()
+    scores = listed["score"].to_numpy()
+
+    def score(users: pyarrow.RecordBatch) -> np.ndarray:
+        return np.tile(scores, (users.num_rows, 1))
+
+    return propose_best(histories.select("user_id", "seen"), listed["video_id"].to_numpy(), score, quota)
 
 
 SOURCE = Source(

@@ -48,7 +48,11 @@ def asking(known: Known, spark: SparkSession) -> DataFrame:
 
 
 def proposals(source: Source, known: Known, asking: DataFrame) -> list[Row]:
-    return sorted(source.propose(source.fit(known), asking, QUOTA).collect())
+    found = source.propose(source.fit(known), asking, QUOTA)
+    for row in found.collect():
+        assert row["scores"] == sorted(row["scores"], reverse=True), "not best first"
+    named = found.selectExpr("user_id", "explode(arrays_zip(videos, scores)) as by")
+    return sorted(named.selectExpr("user_id", "by.videos as video_id", "by.scores as score").collect())
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)

@@ -9,17 +9,16 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.embeddings import nearest_unseen
 from models.merge import merge
+from models.search import PROPOSALS_DDL, best_unseen
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 def test_merge_is_round_robin_and_keeps_every_source(spark: SparkSession) -> None:
-    ddl = "user_id bigint, video_id bigint, score double"
-    first = spark.createDataFrame([(1, 10, 9.0), (1, 11, 8.0), (1, 12, 7.0), (2, 10, 1.0)], ddl)
-    second = spark.createDataFrame([(1, 12, 0.5), (1, 13, 0.4)], ddl)
+    first = spark.createDataFrame([(1, [10, 11, 12], [9.0, 8.0, 7.0]), (2, [10], [1.0])], PROPOSALS_DDL)
+    second = spark.createDataFrame([(1, [12, 13], [0.5, 0.4])], PROPOSALS_DDL)
     merged = merge({"a": first, "b": second}, length=3).orderBy("user_id", "rank").collect()
     listed = [(row["user_id"], row["rank"], row["video_id"]) for row in merged]
     assert listed == [(1, 1, 12), (1, 2, 10), (1, 3, 11), (2, 1, 10)]
@@ -39,10 +38,10 @@ def test_the_search_equals_sorting_everything(seed: int, videos: int, quota: int
         {
             "user_id": pa.array(range(4), pa.int64()),
             "seen": pa.array(seen, pa.list_(pa.int64())),
-            "embedding": pa.array(users.tolist(), pa.list_(pa.float32())),
         }
     )
-    found = [row for out in nearest_unseen(batch, video_ids, vectors, quota) for row in out.to_pylist()]
+    out = best_unseen(batch, video_ids, users @ vectors.T, quota).to_pylist()
+    found = {row["user_id"]: list(zip(row["videos"], row["scores"], strict=True)) for row in out}
     for user in range(4):
         scored = [
             (-float(users[user] @ vector), int(video))
@@ -50,4 +49,4 @@ def test_the_search_equals_sorting_everything(seed: int, videos: int, quota: int
             if video not in seen[user]
         ]
         expected = [(video, -score) for score, video in sorted(scored)[:quota]]
-        assert [(row["video_id"], row["score"]) for row in found if row["user_id"] == user] == expected
+        assert found.get(user, []) == expected

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,7 @@ def test_logs_agree_with_their_own_definitions(logs_dir: str) -> None:
 
 
 def test_the_catalogue_of_a_day_is_whole(logs_dir: str) -> None:
-    for before, after in zip(DAYS, DAYS[1:], strict=False):
+    for before, after in pairwise(DAYS):
         for name, key in (("users", "user_id"), ("videos", "video_id")):
             assert set(_file(logs_dir, before, name)[key].to_pylist()) < set(
                 _file(logs_dir, after, name)[key].to_pylist()
@@ -154,7 +155,7 @@ def test_another_world_in_the_same_folder_is_refused_naming_what_differs(logs_di
 @pytest.mark.parametrize("content", ["not json", '{"seed": 1}', "[]", '{"first_day": "2026-01-01", "sead": 1}'])
 def test_a_damaged_configuration_is_one_clear_error(content: str, tmp_path: Path) -> None:
     (tmp_path / "world.json").write_text(content, "utf-8")
-    with pytest.raises(UsageError, match="world.json"):
+    with pytest.raises(UsageError, match=r"world\.json"):
         load_config(str(tmp_path))
 
 

@@ -150,6 +150,13 @@ def test_a_follow_in_the_log_is_in_that_evenings_graph_and_not_in_the_one_before
         assert not pairs & set(zip(before.user_id.tolist(), before.author_id.tolist(), strict=True))
 
 
+def test_a_world_whose_videos_have_all_gone_shows_none() -> None:
+    faded = WorldConfig(users=3, videos=1, authors=1, new_videos_share=0.0)
+    day = date.fromordinal(int(videos_on(faded, FIRST).withdrawn[0]))
+    assert len(impressions_on(faded, day - timedelta(days=1)).shown_ms) > 0
+    assert len(impressions_on(faded, day).shown_ms) == 0
+
+
 def test_a_world_of_another_seed_is_another_world() -> None:
     other = impressions_on(replace(WORLD, seed=6), FIRST)
     this = impressions_on(WORLD, FIRST)

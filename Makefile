@@ -1,0 +1,92 @@
+# One target, one habit. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Bytecode halves the start of every process; a caller's setting must not take it away.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+
+ENVIRONMENT := .venv
+BIN         := $(ENVIRONMENT)/bin
+STAMP       := $(ENVIRONMENT)/.locked
+# Evaluated only where it is used: the first Python on the PATH that fits and can make environments.
+PYTHON       = $(shell for name in python3.11 python3.12 python3; do \
+                 $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+                   2>/dev/null && command -v $$name && break; done)
+
+LOGS     ?= simulated
+LOGS_DIR ?=
+RECIPE   ?= for_you
+# The default night: yesterday (UTC) of the simulated world, the last day of real logs.
+DS       ?= $(if $(filter simulated,$(LOGS)),$(shell $(BIN)/python -c 'import datetime as d; print(d.datetime.now(d.timezone.utc).date() - d.timedelta(1))'))
+
+.PHONY: help
+help: ## list the targets
+	@printf 'reelfeed: from yesterday'"'"'s impressions to tomorrow'"'"'s feeds\n\n'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-20s %s\n", $$1, $$2 }'
+	@printf '\n  make run LOGS=kuairand LOGS_DIR=/data/KuaiRand-Pure    the same on real logs; also DS=YYYY-MM-DD RECIPE=…\n'
+
+.PHONY: setup
+setup: $(STAMP) ## create .venv exactly as locked (nothing to do while the lock is unchanged)
+
+$(STAMP): requirements/lock.txt requirements/bootstrap.txt setup.cfg pyproject.toml
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || \
+	  { echo 'error: no Python 3.11 or 3.12 with its venv module on the PATH; install one' >&2; exit 2; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(ENVIRONMENT)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	cp $(BIN)/uv $(ENVIRONMENT)/uv
+	VIRTUAL_ENV=$(CURDIR)/$(ENVIRONMENT) $(ENVIRONMENT)/uv pip sync --require-hashes --compile-bytecode requirements/lock.txt
+	VIRTUAL_ENV=$(CURDIR)/$(ENVIRONMENT) $(ENVIRONMENT)/uv pip install --no-deps --no-build-isolation -e .
+	$(BIN)/python -m core.java_start
+	touch $@
+
+.PHONY: run
+run: setup ## the whole thing: logs, history, training, tonight's nightly_feed in Airflow, a report
+	$(BIN)/reelfeed night --logs $(LOGS) --logs-dir '$(LOGS_DIR)' --recipe $(RECIPE) $(if $(DS),--ds $(DS))
+
+.PHONY: ui
+ui: setup ## Airflow and MLflow in the browser, on this machine alone, until Ctrl-C
+	$(BIN)/reelfeed ui
+
+.PHONY: doctor
+doctor: setup ## what is wrong with this installation, and how to mend it
+	$(BIN)/reelfeed doctor
+
+.PHONY: test
+test: setup ## all tests; one: make test TESTS=tests/unit/test_lake.py
+	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: lint
+lint: setup ## style (ruff) and the import rules of setup.cfg
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --config setup.cfg
+
+.PHONY: format
+format: setup ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: setup ## static types (mypy, strict on core/)
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: setup ## time and memory of a night, into docs/benchmarks.md
+	$(BIN)/reelfeed bench
+
+.PHONY: lock
+lock: $(ENVIRONMENT)/uv ## resolve requirements/*.in anew into the hashed lock
+	$(ENVIRONMENT)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --override requirements/overrides.txt requirements/runtime.in requirements/develop.in -o requirements/lock.txt
+
+$(ENVIRONMENT)/uv: | $(STAMP)
+
+.PHONY: clean
+clean: ## remove what runs made: var/ (lake, models, Airflow's database) and caches
+	rm -rf var .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+
+.PHONY: clean-environment
+clean-environment: ## remove .venv
+	rm -rf $(ENVIRONMENT)

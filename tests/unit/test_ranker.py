@@ -1,0 +1,180 @@
+"""The ranker: same data and seed, same model; saved and loaded, same predictions; bad input, one clear error."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.errors import ContractError, MissingDataError
+from models.examples import Examples, examples
+from models.heads import HEADS, label_sql
+from models.metrics import auc, calibration_ratio
+from models.ranker import Ranker, load
+from models.ranker_training import FitReport, fit
+
+NAMES = tuple(f"feature_{i}" for i in range(6))
+CODES = (NAMES[-1],)
+ROWS = 6_000
+
+
+def made(seed: int = 1) -> Examples:
+    """Rows whose long views and watch time follow two features and one code; likes are rare, nobody objects."""
+    generator = np.random.default_rng(seed)
+    matrix = generator.normal(size=(ROWS, len(NAMES))).astype(np.float32)
+    matrix[:, -1] = generator.integers(0, 3, ROWS)
+    chance = 1 / (1 + np.exp(-(matrix[:, 0] + matrix[:, 1] * (matrix[:, -1] == 1))))
+    labels = np.column_stack(
+        [generator.random(ROWS) < chance, generator.random(ROWS) < chance / 10, 30 * chance, np.zeros(ROWS)]
+    ).astype(np.float32)
+    labels[::50, 1] = np.nan
+    part = np.repeat(np.array([0, 1, 2], np.int8), [ROWS // 2, ROWS // 4, ROWS // 4])
+    ids = np.arange(ROWS)
+    return Examples(matrix, labels, ids % 100, ids % 37, ids, np.zeros(ROWS, np.int32), part, chance.astype(np.float64))
+
+
+def fitted(rows: Examples, seed: int = 1, threads: int = 1) -> tuple[Ranker, FitReport]:
+    return fit(rows, features=NAMES, categorical=CODES, heads=HEADS, seed=seed, threads=threads)
+
+
+@pytest.fixture(scope="module")
+def rows() -> Examples:
+    return made()
+
+
+@pytest.fixture(scope="module")
+def trained(rows: Examples) -> tuple[Ranker, FitReport]:
+    return fitted(rows)
+
+
+def test_it_learns_and_its_predictions_mean_what_they_say(rows: Examples, trained: tuple[Ranker, FitReport]) -> None:
+    test = rows.part == 2
+    predictions = trained[0].predict(rows.features[test])
+    labels = rows.labels[test].astype(np.float64)
+    assert auc(labels[:, 0], predictions[:, 0]) > 0.7
+    assert calibration_ratio(labels[:, 0], predictions[:, 0]) == pytest.approx(1.0, abs=0.1)
+    assert calibration_ratio(labels[:, 2], predictions[:, 2]) == pytest.approx(1.0, abs=0.05)
+    assert np.corrcoef(labels[:, 2], predictions[:, 2])[0, 1] > 0.9
+
+
+def test_predictions_keep_their_bounds(trained: tuple[Ranker, FitReport]) -> None:
+    wild = np.random.default_rng(1).normal(scale=100, size=(500, len(NAMES))).astype(np.float32)
+    wild[:, -1] = np.abs(wild[:, -1]).astype(int)
+    wild[::3] = np.nan
+    predictions = trained[0].predict(wild)
+    assert predictions.shape == (500, len(HEADS))
+    assert (predictions >= 0).all()
+    binary = [i for i, head in enumerate(HEADS) if head.kind == "binary"]
+    assert (predictions[:, binary] <= 1).all()
+
+
+def test_same_rows_and_seed_make_the_same_model_on_any_number_of_threads(
+    rows: Examples, trained: tuple[Ranker, FitReport]
+) -> None:
+    again, _ = fitted(rows, threads=2)
+    assert again == trained[0]
+    assert again.model_id == trained[0].model_id
+    assert fitted(rows, seed=2)[0].model_id != again.model_id
+
+
+def test_a_head_with_nothing_to_learn_predicts_its_base_rate_and_says_so(trained: tuple[Ranker, FitReport]) -> None:
+    ranker, report = trained
+    [note] = report.notes
+    assert "not_interested" in note
+    predictions = ranker.predict(np.zeros((2, len(NAMES)), np.float32))
+    assert predictions[:, 3] == pytest.approx(0.5 / (ROWS // 2 + 1))
+
+
+def test_a_head_that_nobody_has_a_label_of_predicts_nothing(rows: Examples) -> None:
+    labels = rows.labels.copy()
+    labels[:, 1] = np.nan
+    ranker, report = fitted(replace(rows, labels=labels))
+    assert any("like" in note for note in report.notes)
+    assert (ranker.predict(rows.features[:5])[:, 1] == 0).all()
+
+
+def test_validation_rows_do_not_teach(rows: Examples, trained: tuple[Ranker, FitReport]) -> None:
+    """Rows of the test part may hold anything: the model is the same."""
+    labels = rows.labels.copy()
+    labels[rows.part == 2] = 0
+    assert fitted(replace(rows, labels=labels))[0].model_id == trained[0].model_id
+
+
+def test_saved_and_loaded_it_predicts_the_same_from_text_alone(
+    rows: Examples, trained: tuple[Ranker, FitReport], tmp_path: Path
+) -> None:
+    ranker = trained[0]
+    ranker.save(tmp_path)
+    assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".txt"}
+    assert load(tmp_path) == ranker
+    assert np.array_equal(load(tmp_path).predict(rows.features[:100]), ranker.predict(rows.features[:100], threads=2))
+    travelled = pickle.loads(pickle.dumps(ranker))  # as Spark sends it to its workers
+    assert np.array_equal(travelled.predict(rows.features[:100]), ranker.predict(rows.features[:100]))
+
+
+def test_a_damaged_or_absent_model_is_refused(trained: tuple[Ranker, FitReport], tmp_path: Path) -> None:
+    trained[0].save(tmp_path)
+    file = tmp_path / "like.lightgbm.txt"
+    file.write_text(file.read_text().replace("leaf_value=", "leaf_value=9", 1))
+    with pytest.raises(ContractError, match="saved as"):
+        load(tmp_path)
+    file.unlink()
+    with pytest.raises(MissingDataError, match=r"like\.lightgbm\.txt"):
+        load(tmp_path)
+
+
+def test_wrong_features_are_refused_by_name(trained: tuple[Ranker, FitReport]) -> None:
+    with pytest.raises(ContractError, match="6 features"):
+        trained[0].predict(np.zeros((2, 5), np.float32))
+    with pytest.raises(ContractError, match="feature_3"):
+        trained[0].columns_in([name for name in NAMES if name != "feature_3"])
+    assert trained[0].columns_in(["new", *NAMES]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_no_rows_predict_nothing(trained: tuple[Ranker, FitReport]) -> None:
+    assert trained[0].predict(np.zeros((0, len(NAMES)), np.float32)).shape == (0, len(HEADS))
+
+
+def stored(parts: list[str], width: int = 2) -> pa.Table:
+    count = len(parts)
+    return pa.table(
+        {
+            "user_id": pa.array(range(count, 0, -1), pa.int64()),
+            "video_id": pa.array(range(count), pa.int64()),
+            "shown_at": pa.array([1_000_000 * i for i in range(count)], pa.timestamp("us", "UTC")),
+            "snapshot_ds": pa.array([20_000] * count, pa.int32()).cast(pa.date32()),
+            "part": parts,
+            "features": pa.array([[float(i)] * (width - 1) + [None] for i in range(count)], pa.list_(pa.float32())),
+            "labels": pa.array([[1.0]] * count, pa.list_(pa.float32())),
+            "popularity": [0.5] * count,
+        }
+    )
+
+
+def test_examples_have_one_order_however_they_were_stored() -> None:
+    table = stored(["validate", "train", "test", "train"])
+    found = examples(table, ("train", "validate"), 2, 1)
+    backwards = examples(table.take([3, 2, 1, 0]), ("train", "validate"), 2, 1)
+    assert found.user.tolist() == [1, 3, 4]
+    assert found.part.tolist() == [0, 0, 1]
+    assert found.features[:, 0].tolist() == [3.0, 1.0, 0.0]
+    assert np.isnan(found.features[:, 1]).all()
+    for name in ("features", "labels", "user", "video", "shown_at", "snapshot", "part", "popularity"):
+        assert np.array_equal(getattr(found, name), getattr(backwards, name), equal_nan=True)
+
+
+def test_examples_of_other_features_or_without_a_part_are_refused() -> None:
+    with pytest.raises(ContractError, match="expected 3"):
+        examples(stored(["train"]), ("train",), 3, 1)
+    with pytest.raises(ContractError, match="part test"):
+        examples(stored(["train"]), ("train", "test"), 2, 1)
+
+
+def test_labels_read_no_feature_and_are_what_they_say(spark: object) -> None:
+    row = "select true is_long_view, false is_like, 90000L watch_ms, true is_not_interested"
+    [found] = spark.sql(f"select {label_sql()} labels from ({row})").collect()  # type: ignore[attr-defined]
+    assert found["labels"] == [1.0, 0.0, 60.0, 1.0]
