@@ -43,7 +43,7 @@ def best_unseen(
     import pyarrow as pa
 
     scores[_seen_cells(batch.column("seen"), video_ids)] = -np.inf
-    chosen = _largest(scores, min(quota, len(video_ids)))
+    chosen = largest(scores, min(quota, len(video_ids)))
     values = np.take_along_axis(scores, chosen, axis=1).astype(np.float64)
     kept = np.isfinite(values)
     counts = kept.sum(axis=1)
@@ -72,7 +72,7 @@ def known_cells(rows: np.ndarray, videos: np.ndarray, video_ids: np.ndarray) -> 
     return rows[there], columns[there]
 
 
-def _largest(scores: np.ndarray, count: int) -> np.ndarray:
+def largest(scores: np.ndarray, count: int) -> np.ndarray:
     """Returns the column numbers of the `count` largest scores of each row, largest first, ties by column."""
     import numpy as np
 

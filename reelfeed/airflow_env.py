@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +27,7 @@ TASK_STARTS = re.compile(r"\[DAG TEST\] starting task_id=(\w+)")
 ALERT = re.compile(r"ALERT owner=\S+ dag=\S+ task=(\w+)")
 JOB_LINE = re.compile(r"^\S+ \[\w+ *\] (.*?) +\[airflow\.task\.hooks\.[\w.]+SparkSubmitHook\]")
 REPORTED = re.compile(r"^\d\d:\d\d:\d\d (?!WARN|ERROR|── )")
+RAISED = re.compile(r"^[\w.]+(?:Error|Exception): (.+)")
 ERROR_GOES_ON = re.compile(r"^(where|choices|next): ")
 
 
@@ -85,8 +87,15 @@ def airflow_environment(settings: Settings, port: int = 8080) -> dict[str, str]:
 
 
 def prepare_database(settings: Settings) -> None:
-    """Creates Airflow's database, or brings it up to this Airflow's version. Raises ReelfeedError where that fails."""
-    airflow_home(settings).mkdir(parents=True, exist_ok=True)
+    """Creates Airflow's database, or brings it up to this Airflow's version; once done, it costs nothing.
+
+    Raises ReelfeedError where that fails.
+    """
+    home = airflow_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    stamp = home / f"migrated-{version('apache-airflow')}"
+    if stamp.exists() and (home / "airflow.db").exists():
+        return
     done = subprocess.run(
         [BIN / "airflow", "db", "migrate"],
         env=airflow_environment(settings),
@@ -98,9 +107,10 @@ def prepare_database(settings: Settings) -> None:
     if done.returncode:
         raise ReelfeedError(
             f"Airflow's database could not be prepared: {_last_line(done.stderr or done.stdout)}",
-            where=str(airflow_home(settings) / "airflow.db"),
+            where=str(home / "airflow.db"),
             next_step="reelfeed doctor",
         )
+    stamp.touch()
 
 
 def run_dag(dag_id: str, conf: Mapping[str, object], settings: Settings) -> None:
@@ -158,8 +168,8 @@ def _follow(output: Iterable[str], log: TextIO) -> _Told:
             told.failed = alert.group(1)
         elif said := JOB_LINE.match(line):
             _take(told, said.group(1))
-        elif not told.task and line.strip():
-            told.why = [line.strip()]
+        elif raised := RAISED.match(line):
+            told.why = told.why or [raised.group(1)]
     return told
 
 

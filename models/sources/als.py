@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pyarrow
     from pyspark.sql import DataFrame
 
-RANK = 32
-ITERATIONS = 8
+RANK = 24
+ITERATIONS = 6
 REGULARISATION = 0.05
 ALPHA = 1.0
 POSITIVE_WEIGHT = 3.0

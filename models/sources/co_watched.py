@@ -8,56 +8,86 @@ Model: one part, `similar`, the NEIGHBOURS most similar videos of each video.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from models.search import known_cells, propose_best
+from models.search import known_cells, largest, propose_best
 from models.source import Known, Source
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow
     from pyspark.sql import DataFrame
+    from scipy.sparse import csc_array
 
 HISTORY = 60
 NEIGHBOURS = 60
+MOST_USERS = 1_000_000
+"""Users whose histories are compared, drawn by hash where there are more: bounds the driver's matrix to 60 M cells."""
+VIDEOS_AT_ONCE = 256
 
 
 def fit(known: Known) -> DataFrame:
     """Returns the similar videos of every video that shares a user with another."""
+    import numpy as np
     from pyspark.sql import Window
     from pyspark.sql import functions as F
+    from scipy.sparse import csc_array
 
     met = known.impressions.groupBy("user_id", "video_id").agg(F.max("shown_at").alias("last_at"))
     newest = Window.partitionBy("user_id").orderBy(F.desc("last_at"), "video_id")
     met = met.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= HISTORY)
-    met = met.select("user_id", "video_id")
-    users_of = met.groupBy("video_id").agg(F.count(F.lit(1)).alias("users"))
-    pairs = (
-        met.join(met.withColumnRenamed("video_id", "other_id"), on="user_id", how="inner")
-        .where("video_id <> other_id")
-        .groupBy("video_id", "other_id")
-        .agg(F.count(F.lit(1)).alias("both"))
+    drawn = known.impressions.select("user_id").distinct().orderBy(F.xxhash64("user_id")).limit(MOST_USERS)
+    lately = met.join(drawn, on="user_id", how="left_semi").select("user_id", "video_id").toArrow()
+    _, users = np.unique(lately["user_id"].to_numpy(), return_inverse=True)
+    video_ids, videos = np.unique(lately["video_id"].to_numpy(), return_inverse=True)
+    shown = known.videos.select("video_id").orderBy("video_id").toArrow()["video_id"].to_numpy()
+    # Each user counts once per video, so a column's sum is the number of users who met it.
+    matrix = csc_array((np.ones(len(users)), (users, videos)))
+    popularity = np.sqrt(np.maximum(matrix.sum(axis=0), 1.0))
+    may_show = np.isin(video_ids, shown)
+
+    def similar(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        for batch in batches:
+            yield nearest(batch.column("id").to_numpy(), matrix, popularity, may_show, video_ids)
+
+    spark = known.impressions.sparkSession
+    blocks = spark.range(len(video_ids)).mapInArrow(similar, "entity_id bigint, video_id bigint, score double")
+    return blocks.select(
+        F.lit("similar").alias("part"),
+        "entity_id",
+        "video_id",
+        "score",
+        F.array().cast("array<float>").alias("embedding"),
     )
-    others = users_of.select(F.col("video_id").alias("other_id"), F.col("users").alias("other_users"))
-    shown = known.videos.select(F.col("video_id").alias("other_id"))
-    scored = (
-        pairs.join(users_of, on="video_id", how="inner")
-        .join(others, on="other_id", how="inner")
-        .join(shown, on="other_id", how="left_semi")
-        .withColumn("score", F.col("both") / F.sqrt(F.col("users") * F.col("other_users")))
-    )
-    nearest = Window.partitionBy("video_id").orderBy(F.desc("score"), "other_id")
-    return (
-        scored.withColumn("place", F.row_number().over(nearest))
-        .where(F.col("place") <= NEIGHBOURS)
-        .select(
-            F.lit("similar").alias("part"),
-            F.col("video_id").alias("entity_id"),
-            F.col("other_id").alias("video_id"),
-            "score",
-            F.array().cast("array<float>").alias("embedding"),
-        )
-    )
+
+
+def nearest(
+    rows: np.ndarray, matrix: csc_array, popularity: np.ndarray, may_show: np.ndarray, video_ids: np.ndarray
+) -> pyarrow.RecordBatch:
+    """Returns entity_id, video_id, score: the NEIGHBOURS most similar videos of each of `rows`, ties by video id.
+
+    `matrix` is (users, videos), 1 where the user met the video; `popularity` the square root of its column sums;
+    `may_show` which videos may be proposed; `rows` are column numbers of the matrix.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    found: list[list[np.ndarray]] = [[], [], []]
+    for start in range(0, len(rows), VIDEOS_AT_ONCE):
+        block = rows[start : start + VIDEOS_AT_ONCE]
+        scores = (matrix[:, block].T @ matrix).toarray() / np.outer(popularity[block], popularity)
+        scores[np.arange(len(block)), block] = 0.0
+        scores[:, ~may_show] = 0.0
+        chosen = largest(scores, min(NEIGHBOURS, len(video_ids)))
+        values = np.take_along_axis(scores, chosen, axis=1)
+        kept = values > 0
+        found[0].append(np.repeat(video_ids[block], kept.sum(axis=1)))
+        found[1].append(video_ids[chosen[kept]])
+        found[2].append(values[kept])
+    columns = [np.concatenate(part) if part else np.array([], dtype=np.int64) for part in found]
+    arrays = [pa.array(columns[0]), pa.array(columns[1]), pa.array(columns[2].astype(np.float64))]
+    return pa.RecordBatch.from_arrays(arrays, names=["entity_id", "video_id", "score"])
 
 
 def propose(model: DataFrame, histories: DataFrame, quota: int) -> DataFrame:
