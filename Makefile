@@ -72,6 +72,10 @@ format: setup ## mend what ruff can mend
 types: setup ## static types (mypy, strict on core/)
 	$(BIN)/mypy
 
+.PHONY: golden
+golden: setup ## rewrite the frozen schemas and DAG shapes, to be reviewed with git diff
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/contract/test_every_table.py tests/contract/test_every_dag.py
+
 .PHONY: bench
 bench: setup ## time and memory of a night, into docs/benchmarks.md
 	$(BIN)/reelfeed bench

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow
     from pyspark.sql import DataFrame
+    from pyspark.sql.window import WindowSpec
 
 
 def run(ctx: JobContext) -> None:
@@ -77,7 +78,7 @@ def run(ctx: JobContext) -> None:
     feed.unpersist()
 
 
-def _by_score() -> object:
+def _by_score() -> WindowSpec:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -116,7 +117,9 @@ def _check_lengths(feed: DataFrame, users: int, length: int) -> None:
     from pyspark.sql import functions as F
 
     lengths = feed.groupBy("user_id").agg(F.count(F.lit(1)).alias("slots"))
-    seen = lengths.agg(F.count(F.lit(1)).alias("users"), F.count_if(F.col("slots") < length).alias("short")).first()
+    (seen,) = lengths.agg(
+        F.count(F.lit(1)).alias("users"), F.count_if(F.col("slots") < length).alias("short")
+    ).collect()
     if seen["users"] < users:
         raise ContractError(
             f"{users - seen['users']:,} of {users:,} users would have no feed",

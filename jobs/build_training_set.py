@@ -17,7 +17,7 @@ from features.catalog import all_groups
 from models.heads import label_sql
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 LONGEST_HISTORY_DAYS = 28
 
@@ -78,7 +78,7 @@ def dated(impressions: DataFrame, split: Split, publish_hour: int, embargo_hours
 
     shown = F.timestamp_seconds(F.unix_timestamp(F.col("shown_on").cast("timestamp")) + F.col("shown_hour") * 3600)
 
-    def before(day: date) -> object:
+    def before(day: date) -> Column:
         return shown < F.lit(str(day)).cast("timestamp") - F.expr(f"interval {embargo_hours} hours")
 
     on = F.col("shown_on")

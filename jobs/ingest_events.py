@@ -114,7 +114,7 @@ def _refuse_broken_logs(judged: DataFrame) -> None:
     from pyspark.sql import functions as F
 
     bad = F.count_if(F.size("reasons") > 0)
-    counts = judged.agg(F.count(F.lit(1)).alias("rows"), bad.alias("bad")).first()
+    (counts,) = judged.agg(F.count(F.lit(1)).alias("rows"), bad.alias("bad")).collect()
     if counts["bad"] <= MOST_QUARANTINED * counts["rows"]:
         return
     why = (

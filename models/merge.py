@@ -101,4 +101,5 @@ def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     import numpy as np
 
     ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    steps: np.ndarray = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    return steps

@@ -15,7 +15,7 @@ from core.settings import Settings, load_settings
 LOGS = ("simulated", "kuairand")
 
 
-class _Day(click.ParamType):
+class _Day(click.ParamType[date]):
     name = "YYYY-MM-DD"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def apply(order: np.ndarray, slate: Slate) -> np.ndarray:
     """Returns `order` without videos that may not be shown."""
-    return order[slate["is_showable"][order]]
+    showable: np.ndarray = order[slate["is_showable"][order]]
+    return showable
 
 
 RULE = Rule(name="integrity", doc=__doc__, columns=("is_showable",), apply=apply)

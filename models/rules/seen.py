@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def apply(order: np.ndarray, slate: Slate) -> np.ndarray:
     """Returns `order` without seen videos."""
-    return order[~slate["is_seen"][order]]
+    unseen: np.ndarray = order[~slate["is_seen"][order]]
+    return unseen
 
 
 RULE = Rule(name="seen", doc=__doc__, columns=("is_seen",), apply=apply)

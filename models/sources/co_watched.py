@@ -106,7 +106,7 @@ def propose(model: DataFrame, histories: DataFrame, quota: int) -> DataFrame:
         rows = np.repeat(np.arange(users.num_rows), np.asarray(recent.value_lengths()))
         cells = known_cells(rows, np.asarray(recent.flatten()), video_ids)
         met = csr_array((np.ones(len(cells[0])), cells), shape=(users.num_rows, len(video_ids)))
-        scores = (met @ similar).toarray()
+        scores: np.ndarray = (met @ similar).toarray()
         scores[scores == 0.0] = -np.inf
         return scores
 

@@ -1,0 +1,205 @@
+"""The whole night on a small world: feeds keep their promises, runs are repeatable, a killed night loses nothing."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, TRAINING, make_logs, request
+
+from core.errors import ContractError, MissingDataError
+from core.job import Job
+from core.lake import Lake
+from core.recipe import load_recipe
+from core.run import run_jobs
+from core.settings import Settings, load_settings, with_home
+from core.table import Table
+from core.tables.feeds import TABLE as FEEDS
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.promotions import TABLE as PROMOTIONS
+from core.tables.quarantined_impressions import TABLE as QUARANTINED
+from core.tables.users import TABLE as USERS
+from core.tables.videos import TABLE as VIDEOS
+from features.catalog import all_groups
+from jobs._registry import all_jobs
+from jobs.write_report import night_report
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JOBS = all_jobs()
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_logs(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def trained(spark: SparkSession, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An installation with nine days of history and a champion, before its first night."""
+    settings = small(tmp_path_factory.mktemp("home"))
+    run_jobs(JOBS, (*HISTORY, *TRAINING), request(logs, FIRST, EVE), settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def night(trained: Settings, logs: Path) -> Settings:
+    """The same installation after its night."""
+    run_jobs(JOBS, NIGHTLY, request(logs, NIGHT, NIGHT), trained)
+    return trained
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REELFEED_HOME", raising=False)
+
+
+def small(home: Path) -> Settings:
+    local = load_settings("local")
+    return with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home)
+
+
+def rows(settings: Settings, table: Table, day: date) -> list[dict[str, Any]]:
+    return Lake(settings.lake).read_arrow(table, [day]).to_pylist()
+
+
+def feed_hash(settings: Settings) -> str:
+    return Lake(settings.lake).partitions(FEEDS, [NIGHT])[str(NIGHT)].hash
+
+
+def test_every_user_has_a_whole_feed_without_repeats_seen_or_hidden_videos(night: Settings) -> None:
+    recipe = load_recipe("for_you")
+    feeds: dict[int, list[dict[str, Any]]] = {}
+    for row in rows(night, FEEDS, NIGHT):
+        feeds.setdefault(row["user_id"], []).append(row)
+    assert feeds.keys() == {row["user_id"] for row in rows(night, USERS, NIGHT)}
+    shown: dict[int, set[int]] = {}
+    for day in range((NIGHT - FIRST).days + 1):
+        for row in rows(night, IMPRESSIONS, FIRST + timedelta(days=day)):
+            shown.setdefault(row["user_id"], set()).add(row["video_id"])
+    allowed = {row["video_id"] for row in rows(night, VIDEOS, NIGHT) if row["is_visible"] and not row["is_advert"]}
+    for user, feed in feeds.items():
+        videos = [row["video_id"] for row in feed]
+        assert sorted(row["slot"] for row in feed) == list(range(1, len(feed) + 1))
+        assert len(set(videos)) == len(videos)
+        assert set(videos) <= allowed - shown.get(user, set())
+        assert len(feed) == min(recipe.length, len(allowed - shown.get(user, set())))
+    tiers = {user: {row["tier"] for row in feed} for user, feed in feeds.items()}
+    assert all("personal" in tiers[user] for user in tiers if user in shown)
+
+
+def test_every_slot_explains_itself(night: Settings) -> None:
+    recipe = load_recipe("for_you")
+    for row in rows(night, FEEDS, NIGHT):
+        assert row["sources"]
+        assert row["recipe_hash"] == recipe.hash
+        assert row["value"] == pytest.approx(sum(term["term"] for term in row["terms"]), abs=1e-12)
+        if row["tier"] == "personal":
+            assert {term["head"]: term["weight"] for term in row["terms"]} == recipe.value
+            assert row["model"] == rows(night, PROMOTIONS, EVE)[0]["champion"]
+
+
+def test_broken_rows_are_quarantined_and_counted(night: Settings) -> None:
+    refused = [row for day in range(9) for row in rows(night, QUARANTINED, FIRST + timedelta(days=day))]
+    assert refused
+    assert all(row["reasons"] for row in refused)
+
+
+def test_the_report_tells_the_funnel_the_figures_and_a_feed(night: Settings) -> None:
+    text = night_report(night, NIGHT, load_recipe("for_you"), None)
+    for expected in ("impressions", "feed slots", "challenger_minus_popularity", "long_view", "champion", "make ui"):
+        assert expected in text
+
+
+def test_the_same_night_again_publishes_nothing_new(night: Settings, logs: Path) -> None:
+    lake, before = Lake(night.lake), feed_hash(night)
+    versions = {job.name: [lake.open(table).version() for table in job.writes] for job in map(JOBS.get, NIGHTLY) if job}
+    run_jobs(JOBS, NIGHTLY, request(logs, NIGHT, NIGHT), night)
+    assert feed_hash(night) == before
+    for name, seen in versions.items():
+        assert [lake.open(table).version() for table in JOBS[name].writes] == seen, f"{name} published again"
+
+
+def test_killed_after_every_task_and_resumed_it_ends_the_same(
+    night: Settings, trained: Settings, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each task dies once just before its commit; what was there stays readable, and the next try carries on."""
+    settings = _as_it_was_before_the_night(trained, tmp_path)
+    commit = Lake._commit
+
+    def die(*_: object) -> int:
+        raise KeyboardInterrupt("killed")
+
+    for name in NIGHTLY:
+        if JOBS[name].writes:
+            monkeypatch.setattr(Lake, "_commit", die)
+            with pytest.raises(KeyboardInterrupt):
+                run_jobs(JOBS, [name], request(logs, NIGHT, NIGHT), settings)
+            assert NIGHT not in Lake(settings.lake).days(JOBS[name].writes[-1])
+            monkeypatch.setattr(Lake, "_commit", commit)
+        run_jobs(JOBS, [name], request(logs, NIGHT, NIGHT), settings)
+    assert feed_hash(settings) == feed_hash(night)
+
+
+def _as_it_was_before_the_night(trained: Settings, home: Path) -> Settings:
+    """A copy of the installation with every table back at its last version that knew nothing of the night."""
+    shutil.copytree(trained.home_path, home / "home")
+    settings = with_home(trained, home / "home")
+    lake = Lake(settings.lake)
+    for job in map(JOBS.get, NIGHTLY):
+        for table in job.writes if job else ():
+            older = [publish.version for publish in lake.history(table) if str(NIGHT) not in publish.days]
+            if older:
+                lake.restore(table, older[0])
+            else:
+                shutil.rmtree(lake.path(table))
+    return settings
+
+
+def test_history_in_one_go_equals_day_by_day(
+    trained: Settings, logs: Path, tmp_path: Path, spark: SparkSession
+) -> None:
+    settings = small(tmp_path / "home")
+    days = [FIRST + timedelta(days=i) for i in range(4)]
+    for day in days:
+        run_jobs(JOBS, HISTORY, request(logs, day, day), settings)
+    one_by_one, at_once = Lake(settings.lake), Lake(trained.lake)
+    tables = [
+        IMPRESSIONS,
+        QUARANTINED,
+        USERS,
+        VIDEOS,
+        *[t for g in all_groups().values() for t in (g.tiles, g.snapshot)],
+    ]
+    for table in tables:
+        assert one_by_one.partitions(table, days) == at_once.partitions(table, days), table.name
+
+
+def test_bad_requests_are_one_clear_error(trained: Settings, logs: Path, tmp_path: Path) -> None:
+    before = FIRST - timedelta(days=1)
+    with pytest.raises(MissingDataError, match=str(FIRST)):
+        run_jobs(JOBS, ["ingest_events"], request(logs, before, before), trained)
+    with pytest.raises(MissingDataError, match="2025-12-01"):
+        run_jobs(JOBS, ["build_features"], request(logs, date(2025, 12, 1), date(2025, 12, 1)), trained)
+    untrained = with_home(trained, tmp_path / "other")
+    shutil.copytree(trained.lake, untrained.lake)
+    later = request(logs, EVE, EVE)
+    with pytest.raises(MissingDataError, match="no champion"):
+        run_jobs(JOBS, ["fit_sources", "propose_candidates", "score_candidates"], later, untrained)
+
+
+def test_a_day_whose_rows_break_the_contract_leaves_the_last_good_version(night: Settings, logs: Path) -> None:
+    lake, before = Lake(night.lake), feed_hash(night)
+
+    def nobody(ctx: Any) -> None:
+        ctx.publish(FEEDS, ctx.read(FEEDS).selectExpr("*").drop("value").selectExpr("*", "cast(null as double) value"))
+
+    broken = Job("build_feed", "Breaks.", "nobody", (FEEDS,), (FEEDS,), nobody)
+    with pytest.raises(ContractError, match="value_missing"):
+        run_jobs({"build_feed": broken}, ["build_feed"], request(logs, NIGHT, NIGHT), night)
+    assert lake.partitions(FEEDS, [NIGHT])[str(NIGHT)].hash == before
