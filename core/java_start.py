@@ -12,6 +12,10 @@ import tempfile
 from pathlib import Path
 
 ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
+SHORT_JOB = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+"""Compile with C1 alone: for jobs of minutes, full compiling costs more than it brings. C1's own code cache, 48 MB, is
+too small for Spark: once full, Java interprets."""
+
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
@@ -28,7 +32,7 @@ def start_options() -> str:
 def build_archive() -> bool:
     """Builds the class archive beside the Python environment; returns whether there is one (not every Java can)."""
     draft = ARCHIVE.with_name(f"{ARCHIVE.name}.{os.getpid()}")
-    options = f"-XX:ArchiveClassesAtExit={draft} -XX:TieredStopAtLevel=1 -Xlog:cds=off -Xlog:cds+dynamic=off"
+    options = f"-XX:ArchiveClassesAtExit={draft} {SHORT_JOB} -Xlog:cds=off -Xlog:cds+dynamic=off"
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(
             [Path(sys.executable).parent / "spark-submit", "--master", "local[2]", __file__, scratch],

@@ -173,6 +173,15 @@ def doctor(settings: Settings) -> None:
 
 
 @cli.command()
+@click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Nights to run; medians are told.")
+def bench(runs: int) -> None:
+    """Time and weigh the default world's whole night, into docs/benchmarks.md."""
+    from reelfeed.bench import bench
+
+    click.echo(bench(runs))
+
+
+@cli.command()
 @click.option("--airflow-port", type=int, default=8080, show_default=True)
 @click.option("--mlflow-port", type=int, default=5000, show_default=True)
 @click.pass_obj

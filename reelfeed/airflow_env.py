@@ -15,7 +15,7 @@ from typing import TextIO
 
 from core.errors import ReelfeedError
 from core.java import java_home
-from core.java_start import start_options
+from core.java_start import SHORT_JOB, start_options
 from core.settings import ROOT, Settings
 from reelfeed.processes import end_sessions
 
@@ -45,6 +45,7 @@ def airflow_environment(settings: Settings, port: int = 8080) -> dict[str, str]:
     home = airflow_home(settings)
     address = f"http://{LOOPBACK}:{port}"
     java = java_home(settings.home_path.absolute())
+    on_this_machine = settings.spark.master.startswith("local")
     extra = {"deploy-mode": "client", "spark-binary": "spark-submit"}
     spark = {"conn_type": "spark", "host": settings.spark.master, "extra": extra}
     inherited = {
@@ -58,7 +59,7 @@ def airflow_environment(settings: Settings, port: int = 8080) -> dict[str, str]:
         "PATH": os.pathsep.join([str(BIN), str(java / "bin"), os.environ.get("PATH", os.defpath)]),
         "JAVA_HOME": str(java),
         "PYSPARK_PYTHON": sys.executable,
-        "SPARK_SUBMIT_OPTS": start_options(),
+        "SPARK_SUBMIT_OPTS": f"{start_options()} {SHORT_JOB if on_this_machine else ''}".strip(),
         "SPARK_LOCAL_IP": os.environ.get(
             "SPARK_LOCAL_IP", LOOPBACK if settings.spark.master.startswith("local") else ""
         ),

@@ -28,7 +28,10 @@ def spark() -> Iterator[SparkSession]:
     from core.spark import session
 
     settings = load_settings("local")
-    running = session(replace(settings, spark=replace(settings.spark, shuffle_partitions=2)), "reelfeed tests")
+    # Tests are many small queries, over before the compiler of last resort has paid for itself.
+    quick = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+    spark = replace(settings.spark, shuffle_partitions=2, extra=settings.spark.extra | quick)
+    running = session(replace(settings, spark=spark), "reelfeed tests")
     yield running
     running.stop()
 
