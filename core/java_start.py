@@ -11,12 +11,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from core.java import java_home
+from core.settings import ROOT, load_settings
+
 ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
 SHORT_JOB = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
 """Compile with C1 alone: for jobs of minutes, full compiling costs more than it brings. C1's own code cache, 48 MB, is
 too small for Spark: once full, Java interprets."""
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+CONF = ROOT / "conf"
 
 
 def start_options() -> str:
@@ -31,12 +34,14 @@ def start_options() -> str:
 
 def build_archive() -> bool:
     """Builds the class archive beside the Python environment; returns whether there is one (not every Java can)."""
+    java = java_home(load_settings().home_path.absolute())
     draft = ARCHIVE.with_name(f"{ARCHIVE.name}.{os.getpid()}")
     options = f"-XX:ArchiveClassesAtExit={draft} {SHORT_JOB} -Xlog:cds=off -Xlog:cds+dynamic=off"
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(
             [Path(sys.executable).parent / "spark-submit", "--master", "local[2]", __file__, scratch],
-            env={**os.environ, "SPARK_SUBMIT_OPTS": options, "PYSPARK_PYTHON": sys.executable},
+            cwd=ROOT,
+            env=os.environ | {"JAVA_HOME": str(java), "SPARK_SUBMIT_OPTS": options, "PYSPARK_PYTHON": sys.executable},
             capture_output=True,
             check=False,
         )

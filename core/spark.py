@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from core.java import java_home
+from core.java_start import start_options
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def session(settings: Settings, name: str) -> SparkSession:
     # Spinning OpenMP threads would take the cores from Spark's own.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("JAVA_HOME", str(java_home(settings.home_path)))
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", start_options())
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(name)

@@ -1,9 +1,10 @@
-"""The `reelfeed` command line. Exit codes: 0 good, 1 a contract is broken or data is missing, 2 usage."""
+"""The `reelfeed` command line. Exit codes: 0 good, 1 contract broken or data missing, 2 usage, 70 unforeseen."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from datetime import date, datetime
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import click
 
 from core.errors import ReelfeedError, UsageError, unknown
 from core.settings import Settings, load_settings
+
+UNFORESEEN = 70
+"""Exit code of a fault that nobody described: the only one after which another try may help."""
 
 LOGS = ("simulated", "kuairand")
 
@@ -206,6 +210,9 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(UNFORESEEN)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from core.java_start import SHORT_JOB
 from core.lake import Lake
 from core.settings import Settings, load_settings, with_home
 
@@ -29,7 +30,7 @@ def spark() -> Iterator[SparkSession]:
 
     settings = load_settings("local")
     # Tests are many small queries, over before the compiler of last resort has paid for itself.
-    quick = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+    quick = {"spark.driver.extraJavaOptions": SHORT_JOB}
     spark = replace(settings.spark, shuffle_partitions=2, extra=settings.spark.extra | quick)
     running = session(replace(settings, spark=spark), "reelfeed tests")
     yield running
