@@ -91,7 +91,8 @@ def night_report(settings: Settings, ds: date, recipe: Recipe, user_id: int | No
     lines += [
         "  make ui                      Airflow and MLflow in the browser",
         f"  reelfeed report --ds {ds} --user ID    another user's feed",
-        f"  {settings.home_path / 'gx'}    what Great Expectations saw (Data Docs)",
+        "  what Great Expectations saw (Data Docs):",
+        f"  {settings.home_path / 'gx' / 'uncommitted' / 'data_docs' / 'local_site' / 'index.html'}",
     ]
     return "\n".join(lines)
 
@@ -113,7 +114,7 @@ def _ranker(lake: Lake, ds: date, recipe: Recipe) -> list[str]:
     for row in lake.read_arrow(PROMOTIONS, decided[-1:]).to_pylist() if decided else []:
         lines.append(
             f"  champion {row['champion']} (version {row['champion_version']}), {row['decision']} {decided[-1]}: "
-            + " ".join(row["reasons"])
+            + "; ".join(row["reasons"])
         )
     return lines
 
