@@ -12,7 +12,9 @@ MEASURES: tuple[Measure, ...] = (
     count_if("not_interested", "is_not_interested", "Not-interested signals."),
     Measure(
         "watched_units",
-        f"coalesce(cast(least(try_divide(watch_ms, duration_ms), 1) * {WATCHED_SHARE_UNITS} as bigint), 0)",
+        # `least` passes over nulls: without the `if` an unknown length would count as watched to the end.
+        "if(duration_ms is null, 0, "
+        f"cast(least(try_divide(watch_ms, duration_ms), 1) * {WATCHED_SHARE_UNITS} as bigint))",
         "Share of the video watched, at most 1 per impression, in thousandths.",
     ),
     Measure(
