@@ -95,13 +95,14 @@ def test_every_user_has_a_whole_feed_without_repeats_seen_or_hidden_videos(night
 
 def test_every_slot_explains_itself(night: Settings) -> None:
     recipe = load_recipe("for_you")
+    champion = rows(night, PROMOTIONS, EVE)[0]["champion"]
     for row in rows(night, FEEDS, NIGHT):
         assert row["sources"]
         assert row["recipe_hash"] == recipe.hash
         assert row["value"] == pytest.approx(sum(term["term"] for term in row["terms"]), abs=1e-12)
         if row["tier"] == "personal":
             assert {term["head"]: term["weight"] for term in row["terms"]} == recipe.value
-            assert row["model"] == rows(night, PROMOTIONS, EVE)[0]["champion"]
+            assert row["model"] == champion
 
 
 def test_broken_rows_are_quarantined_and_counted(night: Settings) -> None:
