@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from core.table import Column, Severity, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as Expression
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 
 @dataclass(frozen=True)
@@ -80,34 +81,40 @@ def conform(frame: DataFrame, table: Table) -> DataFrame:
     return frame.select(*table.column_names)
 
 
-def findings(frame: DataFrame, table: Table) -> list[Finding]:
-    """Returns every declared check of `table` that `frame` (all rows of one publish) breaks, in one aggregate pass."""
+def totals(table: Table) -> list[Expression]:
+    """Returns the aggregates over any rows of `table` that `findings` judges: counts and sums, so that they add up."""
     from pyspark.sql import functions as F
 
-    row_checks = bad_rows(table)
-    totals = [F.count_if(F.expr(bad.sql)).alias(f"bad_{i}") for i, bad in enumerate(row_checks)]
-    means = [
-        F.avg(F.expr(f"cast(`{check.column}` as double)")).alias(f"mean_{i}") for i, check in enumerate(table.checks)
-    ]
-    seen = frame.agg(F.count(F.lit(1)).alias("rows"), *totals, *means).first()
-    assert seen is not None
-    found = [
-        Finding("stop", f"{seen[f'bad_{i}']} of {seen['rows']} rows: {bad.reason}")
-        for i, bad in enumerate(row_checks)
-        if seen[f"bad_{i}"]
-    ]
+    bad = [F.count_if(F.expr(bad.sql)).alias(f"bad_{i}") for i, bad in enumerate(bad_rows(table))]
+    sums = []
     for i, check in enumerate(table.checks):
-        mean = seen[f"mean_{i}"]
+        value = F.expr(f"cast(`{check.column}` as double)")
+        sums += [F.sum(value).alias(f"sum_{i}"), F.count(value).alias(f"known_{i}")]
+    return [F.count(F.lit(1)).alias("rows"), *bad, *sums]
+
+
+def findings(seen: Sequence[Row], table: Table) -> list[Finding]:
+    """Returns every declared check of single rows and of means that a publish breaks; `seen` has the `totals` of each
+    of its days."""
+    rows = sum(row["rows"] for row in seen)
+    bad = [(check, sum(row[f"bad_{i}"] for row in seen)) for i, check in enumerate(bad_rows(table))]
+    found = [Finding("stop", f"{count} of {rows} rows: {check.reason}") for check, count in bad if count]
+    for i, check in enumerate(table.checks):
+        known = sum(row[f"known_{i}"] for row in seen)
+        mean = sum(row[f"sum_{i}"] or 0.0 for row in seen) / known if known else None
         if mean is not None and not check.minimum <= mean <= check.maximum:
             text = f"mean of {check.column} is {mean:.4g}, expected within [{check.minimum}, {check.maximum}]"
             found.append(Finding(check.severity, text))
-    return found + repeated_keys(frame, table)
+    return found
 
 
 def repeated_keys(frame: DataFrame, table: Table) -> list[Finding]:
     """Returns a finding where two rows of one partition of `frame` share the key of `table`."""
     from pyspark.sql import functions as F
 
+    # Hashes are cheap to bring together; only where two agree are the keys themselves looked at.
+    if frame.groupBy(F.xxhash64("ds", *table.key)).count().where("count > 1").isEmpty():
+        return []
     again = frame.groupBy("ds", *table.key).count().where("count > 1")
     seen = again.agg(F.count(F.lit(1)).alias("keys"), F.first(F.struct("ds", *table.key)).alias("example")).first()
     assert seen is not None

@@ -42,11 +42,11 @@ def suite(table: Table) -> list[Any]:
     return found
 
 
-def findings(frame: DataFrame, table: Table, home: Path) -> list[Finding]:
+def findings(frame: DataFrame, table: Table, seen: list[Finding], home: Path) -> list[Finding]:
     """Returns every expectation of `table` that `frame` breaks, and renews the Data Docs below `home`/gx.
 
-    Great Expectations says only whether each holds; what was seen instead comes from one more pass, made
-    only when something does not.
+    Great Expectations says only whether each holds; the contract's own pass, whose findings are `seen`, says
+    what was there instead.
     """
     warnings.filterwarnings("ignore", module="great_expectations")
     for noisy in ("great_expectations", "py4j"):
@@ -78,7 +78,7 @@ def findings(frame: DataFrame, table: Table, home: Path) -> list[Finding]:
     if outcome.success:
         return []
     broken = [_finding(result) for run in outcome.run_results.values() for result in run.results if not result.success]
-    seen = contract.findings(frame, table)
+    seen = [*seen, *contract.repeated_keys(frame, table)]
     told = {finding.text for finding in seen}
     stops = any(finding.severity == "stop" for finding in broken)
     return seen if stops == any(finding.severity == "stop" for finding in seen) and told else [*seen, *broken]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow
     from pyspark.sql import DataFrame, SparkSession
 
+    from core.contract import Finding
+
 log = logging.getLogger("reelfeed")
 
 
@@ -123,14 +125,14 @@ class JobContext:
         log.info("%s: %s rows, version %s", table.name, f"{rows:,}", publish.version)
         return publish
 
-    def _validate(self, frame: DataFrame, table: Table) -> list:  # type: ignore[type-arg]
+    def _validate(self, frame: DataFrame, table: Table, seen: list[Finding]) -> list[Finding]:
         if table.guarded:
             from core import expectations
 
-            return expectations.findings(frame, table, self.settings.home_path)
-        from core import contract
+            return expectations.findings(frame, table, seen, self.settings.home_path)
+        from core.contract import repeated_keys
 
-        return contract.findings(frame, table)
+        return [*seen, *repeated_keys(frame, table)]
 
     def _version(self, table: Table) -> int | None:
         if table not in self.job.reads:

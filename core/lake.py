@@ -16,19 +16,19 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.contract import Finding, conform
+from core.contract import Finding, conform, findings, totals
 from core.errors import ContractError, MissingDataError
 from core.table import Table
 
 if TYPE_CHECKING:
     import pyarrow
     from deltalake import DeltaTable
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
     from pyspark.sql.types import StructType
 
 PROVENANCE = "reelfeed"
 RESTORED = "reelfeed_restored_version"
-Validate = Callable[["DataFrame", Table], list[Finding]]
+Validate = Callable[["DataFrame", Table, list[Finding]], list[Finding]]
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,15 @@ class Lake:
             ) from None
 
     def days(self, table: Table, version: int | None = None) -> list[date]:
-        """Returns the days that have rows, in order; none for a table that was never published."""
+        """Returns the days that were published, in order; none for a table that never was.
+
+        Days without a row count where the table may be empty (min_rows 0).
+        """
         if not self.exists(table):
             return []
+        if table.min_rows == 0:
+            upto = [publish for publish in self.history(table) if version is None or publish.version <= version]
+            return sorted({date.fromisoformat(day) for publish in upto for day in publish.days})
         return sorted(date.fromisoformat(part["ds"]) for part in self.open(table, version).partitions())
 
     def read(self, spark: SparkSession, table: Table, days: Sequence[date], version: int | None = None) -> DataFrame:
@@ -122,7 +128,7 @@ class Lake:
                 choices=[f"days published: {span}"],
                 next_step=f"run the job that writes {table.name} for that day: `reelfeed plan` names it",
             )
-        if not there.intersection(days):
+        if not there:
             return []
         files = self.open(table, version).file_uris(partition_filters=[("ds", "in", [str(day) for day in days])])
         return sorted(files)
@@ -140,17 +146,19 @@ class Lake:
     ) -> Publish:
         """Replaces the partitions `days` of `table` with the rows of `frame`, in one commit, or raises.
 
-        `frame` must have the table's columns and no other days. `validate` sees the written rows and returns
-        findings; any that says stop raises ContractError and nothing is published. Days whose content is
-        already there, hash for hash, are not written again: then the newest commit is returned as it stands.
+        `frame` must have the table's columns and no other days. `validate` sees the written rows and what one pass
+        over them found, and returns all findings; any that says stop raises ContractError and nothing is published.
+        Days whose content is already there, hash for hash, are not written again: then the newest commit is returned
+        as it stands.
         """
         spark = frame.sparkSession
         folder = f"publish={uuid.uuid4().hex}"
         target = posixpath.join(self.path(table), folder)
         conform(frame, table).write.partitionBy("ds").parquet(target)
         written = spark.read.schema(spark_schema(table)).parquet(target).select(*table.column_names)
-        partitions = _partitions(written, days)
-        found = _day_findings(partitions, table, days) or validate(written, table)
+        seen = _survey(written, table)
+        partitions = _partitions(seen, days)
+        found = _day_findings(partitions, table, days) or validate(written, table, findings(seen, table))
         stops = [finding.text for finding in found if finding.severity == "stop"]
         if stops:
             _remove(target)
@@ -257,25 +265,21 @@ def _publish(table: Table, version: int, content: str) -> Publish:
     return Publish(table=table.name, version=version, days=days, notes=tuple(record.pop("notes")), **record)
 
 
-def _partitions(frame: DataFrame, days: Sequence[date]) -> dict[str, Partition]:
-    """Returns rows and content hash per day: the row hashes' exclusive or and sum, so order does not matter."""
+def _survey(frame: DataFrame, table: Table) -> list[Row]:
+    """Returns per day, from one pass, what the contract asks and the row hashes' exclusive or and sum."""
     from pyspark.sql import functions as F
 
     row_hash = F.xxhash64(*[F.col(name) for name in frame.columns])
-    found = (
-        frame.select("ds", row_hash.alias("hash"))
-        .groupBy("ds")
-        .agg(
-            F.count(F.lit(1)).alias("rows"),
-            F.bit_xor("hash").alias("xor"),
-            F.sum(F.col("hash").bitwiseAND((1 << 31) - 1)).alias("sum"),
-        )
-        .collect()
-    )
-    seen = {
-        str(row["ds"]): Partition(row["rows"], f"{row['xor'] & (1 << 64) - 1:016x}{row['sum']:012x}") for row in found
+    hashes = (F.bit_xor("hash").alias("xor"), F.sum(F.col("hash").bitwiseAND((1 << 31) - 1)).alias("sum"))
+    return list(frame.withColumn("hash", row_hash).groupBy("ds").agg(*hashes, *totals(table)).collect())
+
+
+def _partitions(seen: Sequence[Row], days: Sequence[date]) -> dict[str, Partition]:
+    """Returns rows and content hash per day; exclusive or and sum, so that the order of rows does not matter."""
+    found = {
+        str(row["ds"]): Partition(row["rows"], f"{row['xor'] & (1 << 64) - 1:016x}{row['sum']:012x}") for row in seen
     }
-    return {str(day): Partition(0, "empty") for day in days} | seen
+    return {str(day): Partition(0, "empty") for day in days} | found
 
 
 def _day_findings(partitions: dict[str, Partition], table: Table, days: Sequence[date]) -> list[Finding]:

@@ -28,13 +28,15 @@ class SplitSettings:
 
     test: the last `test_days`; validate (early stopping, then calibration): the `validate_days` before;
     train: all earlier days but the first `warm_up_days`. Impressions younger at the end of their part than the
-    heads' label maturity are dropped from it (`embargo_hours`).
+    heads' label maturity are dropped from it (`embargo_hours`). Of the train part about `train_rows_at_most`
+    rows are drawn, weighted to stand for all; 0 keeps every one.
     """
 
     test_days: int
     validate_days: int
     warm_up_days: int
     embargo_hours: int
+    train_rows_at_most: int
 
 
 @dataclass(frozen=True)

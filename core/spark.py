@@ -20,6 +20,8 @@ FIXED = {
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Rows that lie together by user need not move again to be joined by user and tag.
+    "spark.sql.requireAllClusterKeysForCoPartition": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
 }
 
@@ -32,6 +34,8 @@ def spark_properties(settings: Settings) -> dict[str, str]:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
+            # On one machine a job to list files costs more than listing them.
+            "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
         }
     return {
         **FIXED,

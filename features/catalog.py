@@ -5,109 +5,98 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 from core.registry import declarations
 from features import groups
-from features.group import FeatureGroup, Rate, Value, window_column
-
-Known = Literal["nightly", "request"]
+from features.group import FactGroup, FeatureGroup, Known, Rate, Value
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One number of the vector. `sql` is over a row that features.point_in_time has joined.
+    """One number of the vector, as docs/catalog.md and `reelfeed features` tell of it.
 
-    `known`: nightly features are there when a feed is scored; request features only when it is shown, and
-    are scored at the recipe's or a neutral value. A categorical feature holds small whole numbers.
+    `default` says in words what stands where its entity was never seen; `formula` is what would change its values.
     """
 
     name: str
-    sql: str
+    group: str
     doc: str
+    type: str
     unit: str
-    known: Known
+    default: str
     owner: str
-    categorical: bool = False
-
-
-CONTEXT = (
-    Feature("video__duration", "duration_ms / 1000.0", "Length of the video.", "s", "nightly", "feed-ranking"),
-    Feature(
-        "video__age",
-        "datediff(date_add(snapshot_ds, 1), uploaded_on)",
-        "Days from upload to the day the feed is shown.",
-        "days",
-        "nightly",
-        "feed-ranking",
-    ),
-    Feature("user__account_age", "account_age_days", "Days since registration.", "days", "nightly", "feed-ranking"),
-    Feature(
-        "user__following", "ln(1 + following_count)", "Accounts followed, ln(1 + n).", "", "nightly", "feed-ranking"
-    ),
-    Feature("user__followers", "ln(1 + follower_count)", "Followers, ln(1 + n).", "", "nightly", "feed-ranking"),
-    Feature(
-        "request__surface",
-        "surface",
-        "Surface that shows the feed; a feed is scored for its recipe's.",
-        "",
-        "request",
-        "feed-ranking",
-        categorical=True,
-    ),
-)
+    max_age_hours: int
+    known: Known
+    neutral: float | None
+    formula: str
 
 
 @cache
 def all_groups() -> dict[str, FeatureGroup]:
-    """Returns every feature group by name, sorted: the files of features/groups/."""
+    """Returns every group that is made of tiles, by name, parents before their children."""
+    found = {name: group for name, group in _declared().items() if isinstance(group, FeatureGroup)}
+    placed: dict[str, FeatureGroup] = {}
+    while found:
+        ready = [name for name, group in found.items() if not group.parent or group.parent in placed]
+        placed |= {name: found.pop(name) for name in ready}
+    return placed
+
+
+@cache
+def fact_groups() -> dict[str, FactGroup]:
+    """Returns every group of facts by name, sorted."""
+    return {name: group for name, group in _declared().items() if isinstance(group, FactGroup)}
+
+
+def _declared() -> dict[str, FeatureGroup | FactGroup]:
     return declarations(groups, "GROUP")
 
 
 @cache
 def features() -> tuple[Feature, ...]:
-    """Returns every feature: the groups' by group, feature and window, then the context's."""
-    found = [
+    """Returns every feature: those made of tiles by group, feature and window, then the facts by group."""
+    made = [_of_tiles(group, *column) for group in served_groups().values() for column in group.columns]
+    read = [
         Feature(
-            f"{group.name}__{feature.name}_{window}d",
-            expression(group, feature, window),
-            f"{feature.doc} Last {window} days.",
-            "" if isinstance(feature, Value) else "share",
-            "nightly",
-            group.owner,
+            name=f"{group.name}__{fact.name}",
+            group=group.name,
+            doc=fact.doc,
+            type="category" if fact.categorical else "float",
+            unit=fact.unit,
+            default="NaN" if fact.neutral is None else f"at scoring {fact.neutral:g}",
+            owner=group.owner,
+            max_age_hours=group.max_age_hours,
+            known=fact.known,
+            neutral=fact.neutral,
+            formula=f"{fact.sql} | {fact.neutral}",
         )
-        for group in all_groups().values()
-        if not group.only_prior
-        for feature in group.features
-        for window in group.windows
+        for group in fact_groups().values()
+        for fact in group.features
     ]
-    return (*found, *CONTEXT)
+    return (*made, *read)
 
 
-def expression(group: FeatureGroup, feature: Value | Rate, window: int) -> str:
-    """Returns the SQL of `feature` over a joined row; entities without a snapshot row count as never seen."""
-    if isinstance(feature, Value):
-        return f"ln(1 + {_sum(group, feature.measure, window)})"
-    strength = f"{float(feature.prior_strength)!r}D"
-    top, bottom = _sum(group, feature.top, window), _sum(group, feature.bottom, window)
-    return f"(({top} + {strength} * {_prior(group, feature, window)}) / ({bottom} + {strength}))"
+def served_groups() -> dict[str, FeatureGroup]:
+    """Returns the groups of tiles that give features of their own, in the order of the vector."""
+    return {name: group for name, group in sorted(all_groups().items()) if not group.only_prior}
 
 
-def _prior(group: FeatureGroup, feature: Rate, window: int) -> str:
-    if not group.parent:
-        return f"{feature.base!r}D"
-    parent = all_groups()[group.parent]
-    upper = next(other for other in parent.features if isinstance(other, Rate) and other.name == feature.name)
-    return expression(parent, upper, window)
-
-
-def _sum(group: FeatureGroup, measure: str, window: int) -> str:
-    return f"coalesce({joined_column(group, measure, window)}, 0)"
-
-
-def joined_column(group: FeatureGroup, measure: str, window: int) -> str:
-    """Returns the name that a snapshot's window sum has in a joined row."""
-    return f"{group.name}__{window_column(measure, window)}"
+def _of_tiles(group: FeatureGroup, feature: Value | Rate, window: object, column: str) -> Feature:
+    is_rate = isinstance(feature, Rate)
+    measures = [f"{measure.name}: {measure.sql}" for measure in feature.measures]
+    return Feature(
+        name=f"{group.name}__{column}",
+        group=group.name,
+        doc=next(each.doc for each in group.snapshot.columns if each.name == column),
+        type="float",
+        unit="share" if is_rate else "ln(1 + n)",
+        default=(f"that of {group.parent}" if group.parent else str(feature.base)) if is_rate else "0",
+        owner=group.owner,
+        max_age_hours=group.max_age_hours,
+        known="nightly",
+        neutral=None,
+        formula=f"{group.entity} {group.where} {group.parent} {group.prior_strength} {window} {measures}",
+    )
 
 
 def feature_names() -> tuple[str, ...]:
@@ -116,17 +105,15 @@ def feature_names() -> tuple[str, ...]:
 
 
 def categorical_names() -> tuple[str, ...]:
-    return tuple(feature.name for feature in features() if feature.categorical)
+    return tuple(feature.name for feature in features() if feature.type == "category")
+
+
+def neutral_values() -> dict[int, float]:
+    """Returns place in the vector and value of what a feed is scored with for features known only at a request."""
+    return {place: each.neutral for place, each in enumerate(features()) if each.neutral is not None}
 
 
 def feature_set() -> str:
     """Returns twelve hex digits that change when any feature's name, order or formula does."""
-    content = "\n".join(f"{feature.name}={feature.sql}" for feature in features())
+    content = "\n".join(f"{feature.name}={feature.formula}" for feature in features())
     return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def popularity_sql() -> str:
-    """Returns the SQL of the popularity baseline: the video's shrunk long-view rate in its longest window."""
-    group = all_groups()["video_reception"]
-    rate = next(feature for feature in group.features if feature.name == "long_view_rate")
-    return expression(group, rate, max(group.windows))

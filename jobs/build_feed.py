@@ -66,7 +66,9 @@ def run(ctx: JobContext) -> None:
                 F.expr("cast(array() as array<struct<head:string,prediction:double,weight:double,term:double>>)"),
             ).alias("terms"),
             F.coalesce("sources", fallback).alias("sources"),
-            "tier",
+            F.when(F.col("is_degraded") & (F.col("tier") == "personal"), "degraded")
+            .otherwise(F.col("tier"))
+            .alias("tier"),
             F.coalesce("model", F.lit("")).alias("model"),
             F.lit(ctx.recipe.hash).alias("recipe_hash"),
             F.lit(ctx.ds).alias("ds"),

@@ -11,9 +11,8 @@ from core.job import Job, JobContext
 from core.settings import SplitSettings
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
-from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
-from features.catalog import all_groups
+from jobs import _knowledge
 from models.heads import label_sql
 
 if TYPE_CHECKING:
@@ -51,18 +50,21 @@ def split_days(days: list[date], settings: SplitSettings) -> Split:
 def run(ctx: JobContext) -> None:
     """Publishes the training examples as of `ctx.ds`."""
     from features.point_in_time import vectors
+    from features.session import with_session
 
     days = [day for day in ctx.days_of(IMPRESSIONS) if day > ctx.ds - timedelta(days=LONGEST_HISTORY_DAYS)]
     split = split_days(days, ctx.settings.split)
-    rows = dated(ctx.read(IMPRESSIONS, days), split, ctx.settings.publish_hour, ctx.settings.split.embargo_hours)
-    uploads = ctx.read(VIDEOS, [ctx.ds]).select("video_id", "uploaded_on")
-    rows = rows.join(uploads, on="video_id", how="left")
-    snapshots = {}
-    for group in all_groups().values():
-        there = [day for day in ctx.days_of(group.snapshot) if days[0] <= day < split.test]
-        snapshots[group.name] = ctx.read(group.snapshot, there)
-    users = ctx.read(USERS, [day for day in ctx.days_of(USERS) if days[0] <= day < split.test])
-    ctx.publish(TRAINING_EXAMPLES, examples(vectors(rows, snapshots, users), ctx.ds))
+    impressions = ctx.read(IMPRESSIONS, days)
+    rows = dated(with_session(impressions), split, ctx.settings.publish_hour, ctx.settings.split.embargo_hours)
+    rows = sampled(rows, ctx.settings.split.train_rows_at_most)
+    about = ctx.read(VIDEOS, [ctx.ds]).select("video_id", "uploaded_on", "upload_type", "music_id", "tags")
+    rows = rows.join(about, on="video_id", how="left").cache()
+    # A feed shown before the publish hour saw the snapshot of two days before.
+    first = split.train - timedelta(days=2)
+    snapshot_days = [first + timedelta(days=i) for i in range((split.test - first).days)]
+    known, _ = _knowledge.knowledge(ctx, [day for day in snapshot_days if day >= days[0]])
+    ctx.publish(TRAINING_EXAMPLES, examples(vectors(rows, known), ctx.ds))
+    rows.unpersist()
 
 
 def dated(impressions: DataFrame, split: Split, publish_hour: int, embargo_hours: int) -> DataFrame:
@@ -95,6 +97,22 @@ def dated(impressions: DataFrame, split: Split, publish_hour: int, embargo_hours
     )
 
 
+def sampled(rows: DataFrame, train_rows_at_most: int) -> DataFrame:
+    """Returns `rows` with `weight`, of the train part about `train_rows_at_most` of them; 0 keeps all.
+
+    Which rows stay is a hash of their key. A row's weight is the inverse of the share of its part that was kept.
+    """
+    from pyspark.sql import functions as F
+
+    share = 1.0
+    if train_rows_at_most:
+        share = min(1.0, train_rows_at_most / max(1, rows.where("part = 'train'").count()))
+    drawn = F.pmod(F.xxhash64(F.lit("sample"), "user_id", "video_id", "shown_at"), F.lit(1 << 20)) / (1 << 20)
+    is_train = F.col("part") == "train"
+    weight = F.when(is_train, F.lit(1.0 / share)).otherwise(F.lit(1.0)).cast("float")
+    return rows.where(~is_train | (drawn < share)).withColumn("weight", weight)
+
+
 def examples(joined: DataFrame, ds: date) -> DataFrame:
     """Returns rows with features and labels in the shape of table training_examples, as of `ds`."""
     from pyspark.sql import functions as F
@@ -106,7 +124,7 @@ JOB = Job(
     name="build_training_set",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(IMPRESSIONS, USERS, VIDEOS, *[group.snapshot for group in all_groups().values()]),
+    reads=(IMPRESSIONS, *_knowledge.TABLES),
     writes=(TRAINING_EXAMPLES,),
     run=run,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import MissingDataError
@@ -24,14 +25,15 @@ def run(ctx: JobContext) -> None:
     """Publishes table evaluations for `ctx.ds` and logs its figures to the run that trained the challenger."""
     from core import tracking
     from core.lake import spark_schema
-    from features.catalog import feature_names
+    from features.catalog import feature_names, neutral_values
     from models import registry
     from models.evaluation import check_frozen, head_figures, list_figures, predict
-    from models.examples import examples
+    from models.examples import at_scoring, examples
 
     names = feature_names()
     rows = examples(ctx.read_arrow(TRAINING_EXAMPLES, COLUMNS), ("test",), len(names), len(HEADS))
     check_frozen(rows)
+    rows = replace(rows, features=at_scoring(rows.features, neutral_values()))
     trained = tonights_ranker(ctx)
     challenger = registry.load_version(ctx.settings, ctx.recipe.name, trained["version"])
     predictions = {"challenger": predict(challenger, rows, names, ctx.settings.threads)}

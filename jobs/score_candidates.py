@@ -9,9 +9,9 @@ from core.errors import MissingDataError
 from core.job import Job, JobContext
 from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
-from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
-from features.catalog import all_groups, feature_names
+from features.catalog import feature_names
+from jobs import _knowledge
 from models.heads import HEADS
 
 if TYPE_CHECKING:
@@ -46,16 +46,25 @@ def run(ctx: JobContext) -> None:
             next_step=f"reelfeed run build_training_set train_ranker evaluate promote --ds {ctx.ds}",
         )
     ranker, _ = serving
-    about = ctx.read(VIDEOS).select("video_id", "author_id", "tag_id", "duration_ms", "uploaded_on")
-    asked = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
-    rows = asked.join(F.broadcast(about), on="video_id", how="inner").withColumns(
-        {"surface": F.lit(ctx.recipe.surface), "snapshot_ds": F.lit(ctx.ds)}
-    )
-    snapshots = {group.name: ctx.read(group.snapshot) for group in all_groups().values()}
-    joined = vectors(rows, snapshots, ctx.read(USERS)).select("user_id", "video_id", "sources", "features")
+    known, late = _knowledge.knowledge(ctx, [ctx.ds])
+    rows = feed_rows(ctx.read(CANDIDATES), ctx.read(VIDEOS), ctx.recipe.surface)
+    joined = vectors(rows, known).select("user_id", "video_id", "sources", "features")
     scored = _best(_valued(_predicted(joined, ranker), ctx.recipe.value))
-    final = scored.withColumns({"model": F.lit(ranker.model_id), "ds": F.lit(ctx.ds)})
+    final = scored.withColumns({"is_degraded": F.lit(bool(late)), "model": F.lit(ranker.model_id), "ds": F.lit(ctx.ds)})
     ctx.publish(SCORED_CANDIDATES, final.select(*SCORED_CANDIDATES.column_names))
+
+
+def feed_rows(candidates: DataFrame, videos: DataFrame, surface: int) -> DataFrame:
+    """Returns `candidates` as the rows that features.point_in_time takes: shown on `surface` the day after `ds`."""
+    from pyspark.sql import functions as F
+
+    from features.point_in_time import ROW_COLUMNS
+
+    about = videos.select(*[name for name in ROW_COLUMNS if name in videos.columns])
+    rows = candidates.select("user_id", "video_id", "sources", F.col("ds").alias("snapshot_ds"))
+    return rows.join(F.broadcast(about), on="video_id", how="inner").withColumns(
+        {"surface": F.lit(surface), "shown_on": F.date_add("snapshot_ds", 1)}
+    )
 
 
 def _predicted(rows: DataFrame, ranker: Ranker) -> DataFrame:
@@ -115,7 +124,7 @@ JOB = Job(
     name="score_candidates",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(CANDIDATES, USERS, VIDEOS, *[group.snapshot for group in all_groups().values()]),
+    reads=(CANDIDATES, *_knowledge.TABLES),
     writes=(SCORED_CANDIDATES,),
     run=run,
 )

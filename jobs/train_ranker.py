@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("reelfeed")
 
 EXPERIMENT = "train_models"
-COLUMNS = ("user_id", "video_id", "shown_at", "snapshot_ds", "part", "features", "labels", "popularity")
+COLUMNS = ("user_id", "video_id", "shown_at", "snapshot_ds", "part", "features", "labels", "popularity", "weight")
 
 
 def run_key(ctx: JobContext) -> str:
@@ -29,7 +29,7 @@ def run(ctx: JobContext) -> None:
     """Publishes the row of table rankers for `ctx.ds`, and leaves the ranker in MLflow as challenger."""
     from core import tracking
     from core.lake import spark_schema
-    from features.catalog import categorical_names, feature_names, feature_set
+    from features.catalog import categorical_names, feature_names, feature_set, neutral_values
     from models import registry
     from models.examples import examples
     from models.ranker_training import PARAMETERS, ROUNDS, fit
@@ -41,7 +41,13 @@ def run(ctx: JobContext) -> None:
     del table
     settings = ctx.settings
     ranker, report = fit(
-        rows, features=names, categorical=categorical_names(), heads=HEADS, seed=settings.seed, threads=settings.threads
+        rows,
+        features=names,
+        categorical=categorical_names(),
+        heads=HEADS,
+        neutral=neutral_values(),
+        seed=settings.seed,
+        threads=settings.threads,
     )
     for note in report.notes:
         log.warning("train_ranker: %s", note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ class Examples:
 
     `features` float32 (rows, features), NaN where unknown; `labels` float32 (rows, heads), NaN where a head does not
     apply; `user`, `video` int64 (rows,); `shown_at` int64 (rows,), microseconds since 1970; `snapshot` int32 (rows,),
-    days since 1970; `part` int8 (rows,), an index into PARTS; `popularity` float64 (rows,).
+    days since 1970; `part` int8 (rows,), an index into PARTS; `popularity` float64 (rows,); `weight` float32 (rows,),
+    logged impressions that a row stands for.
     """
 
     features: NDArray[np.float32]
@@ -31,6 +33,7 @@ class Examples:
     snapshot: NDArray[np.int32]
     part: NDArray[np.int8]
     popularity: NDArray[np.float64]
+    weight: NDArray[np.float32]
 
 
 PARTS = ("train", "validate", "test")
@@ -68,7 +71,19 @@ def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, heads:
         snapshot=_numbers(table, "snapshot_ds", pa.int32())[order],
         part=row_part[order],
         popularity=_numbers(table, "popularity")[order],
+        weight=_numbers(table, "weight")[order],
     )
+
+
+def at_scoring(features: NDArray[np.float32], neutral: Mapping[int, float]) -> NDArray[np.float32]:
+    """Returns a copy of `features` (rows, features) with the `neutral` values, by place, of what only a request knows.
+
+    A feed is scored without it, so predictions must be calibrated and judged without it too.
+    """
+    served = features.copy()
+    for place, value in neutral.items():
+        served[:, place] = value
+    return served
 
 
 def _numbers(table: pyarrow.Table, name: str, *types: pyarrow.DataType) -> NDArray:  # type: ignore[type-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from models import calibration
 from models.calibration import Calibration
-from models.examples import PARTS, Examples
+from models.examples import PARTS, Examples, at_scoring
 from models.heads import Head
 from models.metrics import calibration_ratio, log_loss, reliability, rmse
 from models.ranker import HeadModel, Ranker, trees
@@ -78,25 +79,27 @@ def fit(
     features: tuple[str, ...],
     categorical: tuple[str, ...],
     heads: tuple[Head, ...],
+    neutral: Mapping[int, float],
     seed: int,
     threads: int,
 ) -> tuple[Ranker, FitReport]:
     """Returns a ranker fitted on the train part of `examples`, whose columns are `features` and `heads` in order.
 
-    The validate part's earlier half, by time, stops the boosters; the later half calibrates them. A head with nothing
+    The validate part's earlier half, by time, stops the boosters; the later half, with the `neutral` values that feeds
+    are scored with in place of what only a request knows (by column), calibrates them. A head with nothing
     to learn from (one label, or none) predicts its smoothed base rate and leaves a note. Same rows, same `seed`:
     same ranker, whatever `threads`.
     """
     parameters = {**PARAMETERS, "seed": seed, "num_threads": threads}
     slices = _bin(examples, features, categorical, parameters)
-    held_out = examples.features[slices.calibrate]
+    held_out = at_scoring(examples.features[slices.calibrate], neutral)
     models, reports, notes = [], [], []
     for column, head in enumerate(heads):
         labels = examples.labels[:, column]
         constant = _constant(labels[slices.train], labels[slices.stop], head)
         booster = None
         if constant is None:
-            booster = _boost(slices, labels, head, parameters)
+            booster = _boost(slices, labels, examples.weight, head, parameters)
         else:
             notes.append(f"head {head.name} has nothing to learn from and predicts {constant:.4g} for every row")
         raw = HeadModel(head.name, head.kind, trees(booster) if booster else "", constant or 0.0, calibration.NONE)
@@ -155,13 +158,19 @@ def _constant(train: NDArray[np.float32], stop: NDArray[np.float32], head: Head)
     return float((seen.sum() + 0.5) / (seen.size + 1)) if head.kind == "binary" else float(seen.mean())
 
 
-def _boost(slices: _Slices, labels: NDArray[np.float32], head: Head, parameters: dict[str, Any]) -> lightgbm.Booster:
+def _boost(
+    slices: _Slices,
+    labels: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    head: Head,
+    parameters: dict[str, Any],
+) -> lightgbm.Booster:
     import lightgbm
 
     for bins, rows in ((slices.train_bins, slices.train), (slices.stop_bins, slices.stop)):
         bins.set_label(np.nan_to_num(labels[rows]))
         # set_field, since set_weight would skip weights that are all one and so keep the last head's.
-        bins.set_field("weight", (~np.isnan(labels[rows])).astype(np.float32))
+        bins.set_field("weight", np.where(np.isnan(labels[rows]), np.float32(0), weights[rows]))
     objective, metric = LOSS[head.kind]
     return lightgbm.train(
         {**parameters, "objective": objective, "metric": metric},

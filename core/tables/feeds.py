@@ -19,7 +19,13 @@ TABLE = Table(
             "array<struct<source:string,rank:int,score:double>>",
             "Sources that named it, each with its own rank and score.",
         ),
-        Column("tier", "string", "How it was chosen.", choices=("personal", "popular")),
+        Column(
+            "tier",
+            "string",
+            "How it was chosen: personal, ranked for the user; degraded, the same with features that were late; popular, "
+            "what fills the rest.",
+            choices=("personal", "degraded", "popular"),
+        ),
         Column("model", "string", "Content hash of the ranker; empty in the popular tier."),
         Column("recipe_hash", "string", "Hash of the recipe's decisions."),
     ),

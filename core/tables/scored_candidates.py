@@ -18,6 +18,7 @@ TABLE = Table(
             "array<struct<source:string,rank:int,score:double>>",
             "Sources that named it, each with its own rank and score.",
         ),
+        Column("is_degraded", "boolean", "Whether some features were not of this night's snapshots."),
         Column("model", "string", "Content hash of the ranker."),
     ),
     key=("user_id", "video_id"),

@@ -1,0 +1,17 @@
+"""How videos of about the same length have lately been received."""
+
+from features.group import FeatureGroup
+from features.measures import RECEPTION
+from features.window import last
+
+GROUP = FeatureGroup(
+    name="duration_reception",
+    doc=__doc__,
+    owner="feed-ranking",
+    entity=("duration_bucket",),
+    windows=last(28),
+    features=RECEPTION,
+    prior_strength=100,
+    max_age_hours=36,
+    parent="all_reception",
+)
