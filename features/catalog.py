@@ -82,15 +82,14 @@ def served_groups() -> dict[str, FeatureGroup]:
 
 
 def _of_tiles(group: FeatureGroup, feature: Value | Rate, window: object, column: str) -> Feature:
-    is_rate = isinstance(feature, Rate)
     measures = [f"{measure.name}: {measure.sql}" for measure in feature.measures]
     return Feature(
         name=f"{group.name}__{column}",
         group=group.name,
         doc=next(each.doc for each in group.snapshot.columns if each.name == column),
         type="float",
-        unit="share" if is_rate else "ln(1 + n)",
-        default=(f"that of {group.parent}" if group.parent else str(feature.base)) if is_rate else "0",
+        unit="share" if isinstance(feature, Rate) else "ln(1 + n)",
+        default="0" if isinstance(feature, Value) else f"that of {group.parent}" if group.parent else str(feature.base),
         owner=group.owner,
         max_age_hours=group.max_age_hours,
         known="nightly",

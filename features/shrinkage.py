@@ -120,7 +120,8 @@ def _moments(batch: pyarrow.RecordBatch, rate: Rate, window: Window) -> list[int
     import numpy as np
 
     def amount(measure: Measure) -> np.ndarray:
-        return batch.column(column_name(measure.name, window)).to_numpy() / (rate.scale * window.unit)
+        units: np.ndarray = batch.column(column_name(measure.name, window)).to_numpy()
+        return units / (rate.scale * window.unit)
 
     n, top, squares = amount(rate.bottom), amount(rate.top), amount(rate.squares or rate.top)
     mean = top / np.where(n > 0, n, 1.0)

@@ -9,7 +9,8 @@ DECAY_UNIT = 1 << 16
 
 @dataclass(frozen=True)
 class Window:
-    """The `days` days that end with the snapshot's own; all count alike, or each half of the one `half_life_days` later.
+    """The `days` days that end with the snapshot's own; all count alike, or decayed: each counts half of the one
+    `half_life_days` later.
 
     Weights are whole numbers of 1 / `unit`, so that sums do not depend on the order in which rows are added.
     """

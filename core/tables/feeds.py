@@ -22,8 +22,8 @@ TABLE = Table(
         Column(
             "tier",
             "string",
-            "How it was chosen: personal, ranked for the user; degraded, the same with features that were late; popular, "
-            "what fills the rest.",
+            "How it was chosen: personal, ranked for the user; degraded, the same with features that were late; "
+            "popular, what fills the rest.",
             choices=("personal", "degraded", "popular"),
         ),
         Column("model", "string", "Content hash of the ranker; empty in the popular tier."),

@@ -47,9 +47,13 @@ def frame(spark: SparkSession, rows: Sequence[Row]) -> DataFrame:
     return spark.createDataFrame(list(rows), spark_schema(WATCHES))
 
 
+def judged(rows: DataFrame, table: Table, seen: list[Finding]) -> list[Finding]:
+    return [*seen, *contract.repeated_keys(rows, table)]
+
+
 def publish(lake: Lake, rows: DataFrame, days: Sequence[date] = (MONDAY,), table: Table = WATCHES) -> Publish:
     return lake.publish(
-        rows, table, days, validate=contract.findings, job="watch_videos", seconds=lambda: 1.5, reads={"impressions": 4}
+        rows, table, days, validate=judged, job="watch_videos", seconds=lambda: 1.5, reads={"impressions": 4}
     )
 
 

@@ -34,11 +34,21 @@ def made(seed: int = 1) -> Examples:
     labels[::50, 1] = np.nan
     part = np.repeat(np.array([0, 1, 2], np.int8), [ROWS // 2, ROWS // 4, ROWS // 4])
     ids = np.arange(ROWS)
-    return Examples(matrix, labels, ids % 100, ids % 37, ids, np.zeros(ROWS, np.int32), part, chance.astype(np.float64))
+    return Examples(
+        matrix,
+        labels,
+        ids % 100,
+        ids % 37,
+        ids,
+        np.zeros(ROWS, np.int32),
+        part,
+        chance.astype(np.float64),
+        np.ones(ROWS, np.float32),
+    )
 
 
 def fitted(rows: Examples, seed: int = 1, threads: int = 1) -> tuple[Ranker, FitReport]:
-    return fit(rows, features=NAMES, categorical=CODES, heads=HEADS, seed=seed, threads=threads)
+    return fit(rows, features=NAMES, categorical=CODES, heads=HEADS, neutral={}, seed=seed, threads=threads)
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +158,7 @@ def stored(parts: list[str], width: int = 2) -> pa.Table:
             "shown_at": pa.array([1_000_000 * i for i in range(count)], pa.timestamp("us", "UTC")),
             "snapshot_ds": pa.array([20_000] * count, pa.int32()).cast(pa.date32()),
             "part": parts,
+            "weight": pa.array([1.0] * count, pa.float32()),
             "features": pa.array([[float(i)] * (width - 1) + [None] for i in range(count)], pa.list_(pa.float32())),
             "labels": pa.array([[1.0]] * count, pa.list_(pa.float32())),
             "popularity": [0.5] * count,

@@ -94,6 +94,7 @@ def world(ds: date, seed: int, signal: float, refreshed: bool) -> dict[str, Any]
         "shown_at": [start + timedelta(days=int(d), seconds=int(s)) for d, s in zip(days, seconds, strict=True)],
         "snapshot_ds": [frozen + timedelta(days=int(d) - 6) if refreshed or d < 6 else frozen for d in days],
         "part": part,
+        "weight": np.ones(ROWS, np.float32),
         "features": list(matrix),
         "labels": list(labels.astype(np.float32)),
         "popularity": popularity.astype(np.float64),

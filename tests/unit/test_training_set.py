@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FIRST = date(2026, 1, 1)
-SETTINGS = SplitSettings(test_days=2, validate_days=2, warm_up_days=1, embargo_hours=2)
+SETTINGS = SplitSettings(test_days=2, validate_days=2, warm_up_days=1, embargo_hours=2, train_rows_at_most=0)
 
 
 def days(count: int) -> list[date]:
