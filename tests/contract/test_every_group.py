@@ -88,7 +88,7 @@ def brute_force(rows: list[Impression], group: FeatureGroup, day: date) -> dict[
     wanted = {measure.name for measure in group.measures}
     found: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for logged in rows:
-        row = logged | {"duration_bucket": None if row["duration_ms"] is None else 4}
+        row = logged | {"duration_bucket": None if logged["duration_ms"] is None else 4}
         entity = tuple(row[name] for name in group.entity)
         if None in entity or row["ds"] > day or row["shown_on"] <= day - timedelta(days=group.longest):
             continue
