@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import MissingDataError
 from core.settings import SplitSettings
-from jobs.build_training_set import dated, split_days
+from jobs.build_training_set import dated, sampled, split_days
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,3 +65,17 @@ def test_a_feed_shown_before_publication_is_the_night_before_s(parts: dict[tuple
     assert parts[3, 3][1] == date(2026, 1, 2)
     for (day, _), (part, snapshot) in parts.items():
         assert snapshot < date(2026, 1, day), f"{part} row of day {day} sees its own day"
+
+
+def test_a_sample_stands_for_all_rows_of_its_part(spark: SparkSession) -> None:
+    rows = spark.range(20_000).selectExpr(
+        "id user_id", "id % 97 video_id", "timestamp_seconds(id) shown_at", "if(id < 16000, 'train', 'test') part"
+    )
+    found = {
+        row["part"]: row
+        for row in sampled(rows, 4_000).groupBy("part").agg({"weight": "sum", "part": "count"}).collect()
+    }
+    assert found["train"]["count(part)"] == pytest.approx(4_000, rel=0.1)
+    assert found["train"]["sum(weight)"] == pytest.approx(16_000, rel=0.1)
+    assert found["test"]["count(part)"] == found["test"]["sum(weight)"] == 4_000
+    assert sampled(rows, 0).count() == 20_000
