@@ -44,7 +44,7 @@ def test_an_unknown_key_names_its_nearest_neighbour_and_its_file(tmp_path: Path)
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
-    text = LOCAL.replace("seed ", "sead ").replace('"2g"', "2").replace("test_days     = 2", 'test_days = "two"')
+    text = LOCAL.replace("seed ", "sead ").replace('"2g"', "2").replace("test_days          = 2", 'test_days = "two"')
     with pytest.raises(UsageError) as caught:
         settings_from(tmp_path, text)
     for fault in ("'sead'", "missing key 'seed'", "spark.driver_memory must be a str", "split.test_days must be a int"):
