@@ -13,7 +13,7 @@ from features.group import FactGroup, FeatureGroup, Known, Rate, Value
 
 @dataclass(frozen=True)
 class Feature:
-    """One number of the vector, as docs/catalog.md and `reelfeed features` tell of it.
+    """One number of the vector.
 
     `default` says in words what stands where its entity was never seen; `formula` is what would change its values.
     """
@@ -34,12 +34,18 @@ class Feature:
 @cache
 def all_groups() -> dict[str, FeatureGroup]:
     """Returns every group that is made of tiles, by name, parents before their children."""
-    found = {name: group for name, group in _declared().items() if isinstance(group, FeatureGroup)}
-    placed: dict[str, FeatureGroup] = {}
-    while found:
-        ready = [name for name, group in found.items() if not group.parent or group.parent in placed]
-        placed |= {name: found.pop(name) for name in ready}
-    return placed
+    return {group.name: group for generation in generations() for group in generation}
+
+
+@cache
+def generations() -> tuple[tuple[FeatureGroup, ...], ...]:
+    """Returns the same groups by how many parents stand above them: those of one generation do not need each other."""
+    waiting = {name: group for name, group in _declared().items() if isinstance(group, FeatureGroup)}
+    found = []
+    while waiting:
+        found.append(tuple(group for group in waiting.values() if group.parent not in waiting))
+        waiting = {name: group for name, group in waiting.items() if group not in found[-1]}
+    return tuple(found)
 
 
 @cache

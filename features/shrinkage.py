@@ -31,8 +31,8 @@ WEAKEST, STRONGEST = 0.5, 10_000.0
 FEWEST_ENTITIES = 30
 """With fewer entities the declared strength serves."""
 
-ENOUGH_TILES = 10_000
-"""Tiles a day whose entities are looked at to estimate a strength."""
+ONE_PAIR_IN = 8
+"""Of pairs, of which there are more than of anything, one in so many is looked at to estimate a strength."""
 
 FIXED_POINT = 1 << 20
 """Moments are summed as whole numbers of 1 / FIXED_POINT, so that no order of rows changes a strength."""
@@ -68,14 +68,16 @@ def expected(sums: DataFrame, group: FeatureGroup, parent: FeatureGroup | None, 
     return joined.withColumns(filled)
 
 
-def sampled(tiles: DataFrame, group: FeatureGroup, tiles_a_day: int) -> DataFrame:
-    """Returns the `tiles` of some entities, drawn by hash: of all, or of so many that about ENOUGH_TILES come a day."""
+def sampled(tiles: DataFrame, group: FeatureGroup) -> DataFrame:
+    """Returns the `tiles` that a strength is estimated from: all, or of pairs one in ONE_PAIR_IN, drawn by hash.
+
+    Nothing about the run enters the draw, so that a range of days and its days one by one give the same strengths.
+    """
     from pyspark.sql import functions as F
 
-    share = ENOUGH_TILES / max(1, tiles_a_day)
-    if share >= 1 or not group.entity:
+    if len(group.entity) < 2:
         return tiles
-    return tiles.where(F.pmod(F.xxhash64(F.lit("prior"), *group.entity), F.lit(1 << 20)) < int(share * (1 << 20)))
+    return tiles.where(F.pmod(F.xxhash64(F.lit("prior"), *group.entity), F.lit(ONE_PAIR_IN)) == 0)
 
 
 def estimate(sums: DataFrame, group: FeatureGroup) -> dict[date, dict[str, Prior]]:

@@ -11,7 +11,7 @@ from core.job import Job, JobContext
 from core.tables.feature_priors import TABLE as FEATURE_PRIORS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.impressions import TABLE as IMPRESSIONS
-from features.catalog import all_groups
+from features.catalog import all_groups, generations
 from features.group import FeatureGroup
 
 if TYPE_CHECKING:
@@ -31,14 +31,11 @@ def run(ctx: JobContext) -> None:
     from features.tiles import derived
 
     impressions = derived(ctx.read(IMPRESSIONS), ctx.read(FOLLOWS)).cache()
-    waiting, priors = dict(all_groups()), dict[str, "Priors"]()
-    while waiting:
-        # A group's parent comes before it; groups of one generation go side by side.
-        ready = [group for group in waiting.values() if group.parent not in waiting]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for group, made in zip(ready, pool.map(lambda group: _build(ctx, group, impressions), ready), strict=True):
-                priors[group.name] = made
-                del waiting[group.name]
+    priors = dict[str, "Priors"]()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for generation in generations():
+            made = pool.map(lambda group: _build(ctx, group, impressions), generation)
+            priors |= dict(zip([group.name for group in generation], made, strict=True))
     impressions.unpersist()
     rows = [
         (f"{group}__{column}", p.strength, p.estimated, p.entities, p.within, p.between, day)
@@ -53,7 +50,7 @@ def _build(ctx: JobContext, group: FeatureGroup, impressions: DataFrame) -> Prio
     """Publishes tiles and snapshots of one group and returns how its rates were shrunk."""
     from features import shrinkage, tiles
 
-    added = ctx.publish(group.tiles, tiles.tiles(impressions, group))
+    ctx.publish(group.tiles, tiles.tiles(impressions, group))
     # Tiles of late rows stand in the partition of their arrival, so the window's partitions hold all it needs.
     window = ctx.read_back(group.tiles, group.longest - 1)
     parent = all_groups()[group.parent] if group.parent else None
@@ -62,9 +59,8 @@ def _build(ctx: JobContext, group: FeatureGroup, impressions: DataFrame) -> Prio
     def sums(of: DataFrame) -> DataFrame:
         return shrinkage.expected(tiles.window_sums(of, group, ctx.days), group, parent, above)
 
-    # Summing twice, once over few entities, is quicker than keeping the sums of all.
-    tiles_a_day = max(part.rows for part in added.days.values())
-    priors = shrinkage.estimate(sums(shrinkage.sampled(window, group, tiles_a_day)), group)
+    # Summing twice, once over few pairs, is quicker than keeping the sums of all.
+    priors = shrinkage.estimate(sums(shrinkage.sampled(window, group)), group)
     ctx.publish(group.snapshot, shrinkage.shrunk(sums(window), group, priors))
     return priors
 

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
+from core.lake import spark_schema
+from features.catalog import all_groups
 from features.group import FeatureGroup
 from features.measures import LONG_VIEW_RATE, SHOWN
-from features.shrinkage import FEWEST_ENTITIES, STRONGEST, Prior, estimate, expected, shrunk
+from features.shrinkage import FEWEST_ENTITIES, STRONGEST, Prior, estimate, expected, sampled, shrunk
+from features.tiles import window_sums
 from features.window import DECAYED, last
 
 if TYPE_CHECKING:
@@ -84,3 +88,23 @@ def test_a_decayed_day_counts_half_of_the_one_a_half_life_later() -> None:
     assert DECAYED.weight(0) == DECAYED.unit
     assert DECAYED.weight(7) * 2 == DECAYED.unit
     assert DECAYED.weight(28) == 0
+
+
+def test_a_day_has_the_same_strength_alone_and_in_a_range(spark: SparkSession) -> None:
+    """Also where the range has a day of far more pairs than the other."""
+    group, above = all_groups()["user_tag_affinity"], all_groups()["user_activity"]
+    generator = np.random.default_rng(4)
+    pairs = [(user, tag, date(2026, 1, 1 + (user >= 300))) for user in range(4_000) for tag in range(5)]
+    amounts = generator.integers(0, 9, (len(pairs), len(group.measures))).tolist()
+    rows = [(*pair[:2], pair[2], *amount, pair[2]) for pair, amount in zip(pairs, amounts, strict=True)]
+    tiles = spark.createDataFrame(rows, spark_schema(group.tiles)).withColumn("showings", F.lit(9).cast("bigint"))
+    parents = spark.createDataFrame([], spark_schema(above.snapshot))
+
+    def strengths(days: list[date]) -> dict[str, Prior]:
+        arrived = sampled(tiles.where(F.col("ds") <= days[-1]), group)
+        return estimate(expected(window_sums(arrived, group, days), group, above, parents), group)[days[0]]
+
+    first, second = date(2026, 1, 1), date(2026, 1, 2)
+    alone = strengths([first])
+    assert alone == strengths([first, second])
+    assert alone["long_view_rate_28d"].estimated
