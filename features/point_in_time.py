@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 LEVELS = (("video_id", "author_id", "tag_id", DURATION_BUCKET.name), ("user_id",), ("surface",))
 """What is known of these alone is put together once for each, and then beside every row that has them."""
 
+UPLOAD_COLUMNS = ("uploaded_on", "upload_type", "music_id", "tags")
+"""Of a row, what table videos alone tells; it never changes after the upload."""
+
 ROW_COLUMNS = (
-    *("user_id", "video_id", "author_id", "tag_id", "duration_ms", "surface"),
-    *("uploaded_on", "upload_type", "music_id", "tags", "shown_on", "snapshot_ds"),
+    *("user_id", "video_id", "author_id", "tag_id", "duration_ms", "surface", "shown_on", "snapshot_ds"),
+    *UPLOAD_COLUMNS,
 )
-"""What a row must have. `shown_on` is the day of showing, for a feed the day after its snapshot; what is said of the
-video never changes after its upload."""
+"""What a row must have. `shown_on` is the day of showing, for a feed the day after its snapshot."""
 
 POPULARITY = ("video_reception", "long_view_rate_28d")
 
@@ -66,7 +68,7 @@ def vectors(rows: DataFrame, known: Knowledge) -> DataFrame:
 
     joined = rows.withColumn(DURATION_BUCKET.name, F.expr(DURATION_BUCKET_SQL))
     joined = joined.withColumns({name: F.lit(value) for name, value in NEUTRAL.items() if name not in rows.columns})
-    groups = list(all_groups().values())
+    rows_alone, groups = joined, list(all_groups().values())
     levels = {
         columns: [group for group in groups if group.entity and set(group.entity) <= set(columns)] for columns in LEVELS
     }
@@ -76,7 +78,7 @@ def vectors(rows: DataFrame, known: Knowledge) -> DataFrame:
         joined = _with_values(joined, known.snapshots.get(group.name), group)
     joined = _with_edge(joined, known.follows)
     for columns, of_level in levels.items():
-        entities = joined.select(*columns, "snapshot_ds").distinct()
+        entities = rows_alone.select(*columns, "snapshot_ds").distinct()
         joined = _beside(joined, _described(_filled_level(entities, of_level, known), known), columns)
     for group in pairs:
         joined = _filled(joined, group)

@@ -49,7 +49,7 @@ def split_days(days: list[date], settings: SplitSettings) -> Split:
 
 def run(ctx: JobContext) -> None:
     """Publishes the training examples as of `ctx.ds`."""
-    from features.point_in_time import vectors
+    from features.point_in_time import UPLOAD_COLUMNS, vectors
     from features.session import with_session
 
     days = [day for day in ctx.days_of(IMPRESSIONS) if day > ctx.ds - timedelta(days=LONGEST_HISTORY_DAYS)]
@@ -57,7 +57,7 @@ def run(ctx: JobContext) -> None:
     impressions = ctx.read(IMPRESSIONS, days)
     rows = dated(with_session(impressions), split, ctx.settings.publish_hour, ctx.settings.split.embargo_hours)
     rows = sampled(rows, ctx.settings.split.train_rows_at_most)
-    about = ctx.read(VIDEOS, [ctx.ds]).select("video_id", "uploaded_on", "upload_type", "music_id", "tags")
+    about = ctx.read(VIDEOS, [ctx.ds]).select("video_id", *UPLOAD_COLUMNS)
     rows = rows.join(about, on="video_id", how="left").cache()
     # A feed shown before the publish hour saw the snapshot of two days before.
     first = split.train - timedelta(days=2)

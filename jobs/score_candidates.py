@@ -58,9 +58,9 @@ def feed_rows(candidates: DataFrame, videos: DataFrame, surface: int) -> DataFra
     """Returns `candidates` as the rows that features.point_in_time takes: shown on `surface` the day after `ds`."""
     from pyspark.sql import functions as F
 
-    from features.point_in_time import ROW_COLUMNS
+    from features.point_in_time import UPLOAD_COLUMNS
 
-    about = videos.select(*[name for name in ROW_COLUMNS if name in videos.columns])
+    about = videos.select("video_id", "author_id", "tag_id", "duration_ms", *UPLOAD_COLUMNS)
     rows = candidates.select("user_id", "video_id", "sources", F.col("ds").alias("snapshot_ds"))
     return rows.join(F.broadcast(about), on="video_id", how="inner").withColumns(
         {"surface": F.lit(surface), "shown_on": F.date_add("snapshot_ds", 1)}
