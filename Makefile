@@ -74,7 +74,8 @@ types: setup ## static types (mypy, strict on core/)
 
 .PHONY: golden
 golden: setup ## rewrite the frozen schemas and DAG shapes, to be reviewed with git diff
-	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/contract/test_every_table.py tests/contract/test_every_dag.py
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/contract/test_every_table.py \
+	  tests/contract/test_every_dag.py tests/contract/test_catalog_page.py
 
 .PHONY: bench
 bench: setup ## time and memory of a night, into docs/benchmarks.md

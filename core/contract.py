@@ -85,20 +85,18 @@ def totals(table: Table) -> list[Expression]:
     """Returns the aggregates over any rows of `table` that `findings` judges: counts and sums, so that they add up."""
     from pyspark.sql import functions as F
 
-    bad = [F.count_if(F.expr(bad.sql)).alias(f"bad_{i}") for i, bad in enumerate(bad_rows(table))]
+    any_bad = " or ".join(f"({bad.sql})" for bad in bad_rows(table)) or "false"
     sums = []
     for i, check in enumerate(table.checks):
         value = F.expr(f"cast(`{check.column}` as double)")
         sums += [F.sum(value).alias(f"sum_{i}"), F.count(value).alias(f"known_{i}")]
-    return [F.count(F.lit(1)).alias("rows"), *bad, *sums]
+    return [F.count(F.lit(1)).alias("rows"), F.count_if(F.expr(any_bad)).alias("bad"), *sums]
 
 
-def findings(seen: Sequence[Row], table: Table) -> list[Finding]:
-    """Returns every declared check of single rows and of means that a publish breaks; `seen` has the `totals` of each
+def findings(seen: Sequence[Row], frame: DataFrame, table: Table) -> list[Finding]:
+    """Returns every declared check of single rows and of means that `frame` breaks; `seen` has the `totals` of each
     of its days."""
-    rows = sum(row["rows"] for row in seen)
-    bad = [(check, sum(row[f"bad_{i}"] for row in seen)) for i, check in enumerate(bad_rows(table))]
-    found = [Finding("stop", f"{count} of {rows} rows: {check.reason}") for check, count in bad if count]
+    found = _broken(frame, table) if any(row["bad"] for row in seen) else []
     for i, check in enumerate(table.checks):
         known = sum(row[f"known_{i}"] for row in seen)
         mean = sum(row[f"sum_{i}"] or 0.0 for row in seen) / known if known else None
@@ -106,6 +104,18 @@ def findings(seen: Sequence[Row], table: Table) -> list[Finding]:
             text = f"mean of {check.column} is {mean:.4g}, expected within [{check.minimum}, {check.maximum}]"
             found.append(Finding(check.severity, text))
     return found
+
+
+def _broken(frame: DataFrame, table: Table) -> list[Finding]:
+    """Returns one finding for each way in which rows of `frame` break `table`, with their number."""
+    from pyspark.sql import functions as F
+
+    checks = bad_rows(table)
+    counts = [F.count_if(F.expr(bad.sql)).alias(bad.reason) for bad in checks]
+    seen = frame.agg(F.count(F.lit(1)).alias("rows"), *counts).first()
+    assert seen is not None
+    found = [(seen[bad.reason], bad.reason) for bad in checks if seen[bad.reason]]
+    return [Finding("stop", f"{count} of {seen['rows']} rows: {reason}") for count, reason in found]
 
 
 def repeated_keys(frame: DataFrame, table: Table) -> list[Finding]:

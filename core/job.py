@@ -74,7 +74,8 @@ class JobContext:
         Raises UsageError for a table that the job does not declare, MissingDataError for an absent day.
         The version is fixed at a job's first read of a table, so that all its reads agree.
         """
-        return self.lake.read(self.spark, table, days or self.days, self._version(table))
+        wanted = self.days if days is None else days
+        return self.lake.read(self.spark, table, wanted, self._version(table))
 
     def read_arrow(self, table: Table, columns: Sequence[str] | None = None) -> pyarrow.Table:
         """Returns the rows of `table` for `ds` as an Arrow table, without Spark; raises as `read` does."""
@@ -102,9 +103,10 @@ class JobContext:
         version = self._version(table)
         return [day for day in self.lake.days(table, version) if day <= self.ds]
 
-    def publish(self, table: Table, frame: DataFrame) -> Publish:
+    def publish(self, table: Table, frame: DataFrame, *, grouped: bool = False) -> Publish:
         """Publishes `frame` as the partitions `days` of `table`, checked, whole or not at all.
 
+        `grouped` rows were grouped by `ds` and the table's key: such a key cannot repeat, and is not looked for.
         Raises UsageError for a table that the job does not declare, ContractError for data that breaks it.
         """
         if table not in self.job.writes:
@@ -113,7 +115,7 @@ class JobContext:
             frame,
             table,
             self.days,
-            validate=self._validate,
+            validate=self._validate if not grouped else lambda _, __, seen: seen,
             job=self.job.name,
             seconds=lambda: time.monotonic() - self.started,
             reads=self.reads,

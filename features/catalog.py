@@ -8,7 +8,7 @@ from functools import cache
 
 from core.registry import declarations
 from features import groups
-from features.group import FactGroup, FeatureGroup, Known, Rate, Value
+from features.group import Fact, FactGroup, FeatureGroup, Known, Rate, Value
 
 
 @dataclass(frozen=True)
@@ -61,25 +61,16 @@ def _declared() -> dict[str, FeatureGroup | FactGroup]:
 @cache
 def features() -> tuple[Feature, ...]:
     """Returns every feature: those made of tiles by group, feature and window, then the facts by group."""
-    made = [_of_tiles(group, *column) for group in served_groups().values() for column in group.columns]
-    read = [
-        Feature(
-            name=f"{group.name}__{fact.name}",
-            group=group.name,
-            doc=fact.doc,
-            type="category" if fact.categorical else "float",
-            unit=fact.unit,
-            default="NaN" if fact.neutral is None else f"at scoring {fact.neutral:g}",
-            owner=group.owner,
-            max_age_hours=group.max_age_hours,
-            known=fact.known,
-            neutral=fact.neutral,
-            formula=f"{fact.sql} | {fact.neutral}",
-        )
-        for group in fact_groups().values()
-        for fact in group.features
-    ]
+    made = [feature for group in served_groups().values() for feature in features_of(group)]
+    read = [feature for group in fact_groups().values() for feature in features_of(group)]
     return (*made, *read)
+
+
+def features_of(group: FeatureGroup | FactGroup) -> tuple[Feature, ...]:
+    """Returns the features of one group in the order of the vector, which does not hold those of an only_prior one."""
+    if isinstance(group, FeatureGroup):
+        return tuple(_of_tiles(group, *column) for column in group.columns)
+    return tuple(_of_facts(group, fact) for fact in group.features)
 
 
 def served_groups() -> dict[str, FeatureGroup]:
@@ -102,6 +93,30 @@ def _of_tiles(group: FeatureGroup, feature: Value | Rate, window: object, column
         neutral=None,
         formula=f"{group.entity} {group.where} {group.parent} {group.prior_strength} {window} {measures}",
     )
+
+
+def _of_facts(group: FactGroup, fact: Fact) -> Feature:
+    return Feature(
+        name=f"{group.name}__{fact.name}",
+        group=group.name,
+        doc=fact.doc,
+        type="category" if fact.categorical else "float",
+        unit=fact.unit,
+        default=_unknown_fact(fact),
+        owner=group.owner,
+        max_age_hours=group.max_age_hours,
+        known=fact.known,
+        neutral=fact.neutral,
+        formula=f"{fact.sql} | {fact.neutral}",
+    )
+
+
+def _unknown_fact(fact: Fact) -> str:
+    """Returns what `fact` is of a row of which nothing is known; tests/contract/test_catalog_page.py asks Spark."""
+    if fact.neutral is not None:
+        return f"at scoring {fact.neutral:g}"
+    # Whatever takes nulls away makes them 0; other features are never null, and 0 where they count.
+    return "0" if any(part in fact.sql for part in ("coalesce(", "is not null", "{")) else "NaN"
 
 
 def feature_names() -> tuple[str, ...]:

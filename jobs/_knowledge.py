@@ -22,25 +22,37 @@ TABLES = (USERS, VIDEOS, FOLLOWS, *[group.snapshot for group in all_groups().val
 
 
 def knowledge(ctx: JobContext, days: Sequence[date]) -> tuple[Knowledge, list[str]]:
-    """Returns what was known at the end of each of `days`, and the names of groups that are late for any of them.
+    """Returns what was known at the end of each of `days`, and the names of tables that are late for any of them.
 
-    Where a group has no snapshot of a day, its newest that is not older than its max age stands for it; where there is
-    none either, the group knows of no one that day.
+    Where a table has no rows of a day, its newest that are not older than its max age stand for them; where there are
+    none either, it knows of no one that day.
     """
     from features.point_in_time import Knowledge
 
-    snapshots, late = {}, []
-    for group in all_groups().values():
-        used = newest_usable(ctx.days_of(group.snapshot), days, group.max_age_hours)
+    read: dict[str, DataFrame] = {}
+    late: list[str] = []
+    for table in TABLES:
+        used = newest_usable(ctx.days_of(table), days, table.fresh_for_hours)
         if any(used.get(day) != day for day in days):
-            late.append(group.name)
-            log.warning("%s: its snapshots of %s", group.name, _told(used, days))
-        if used:
-            snapshots[group.name] = _relabelled(ctx.read(group.snapshot, sorted(set(used.values()))), used)
-    users, videos, follows = (
-        ctx.read(table, [day for day in ctx.days_of(table) if day in set(days)]) for table in (USERS, VIDEOS, FOLLOWS)
-    )
-    return Knowledge(snapshots, users, videos, follows), late
+            late.append(table.name)
+            log.warning("%s: its rows of %s", table.name, _told(used, days))
+        read[table.name] = _relabelled(ctx.read(table, sorted(set(used.values()))), used)
+    snapshots = {group.name: read[group.snapshot.name] for group in all_groups().values()}
+    return Knowledge(snapshots, read[USERS.name], read[VIDEOS.name], read[FOLLOWS.name]), late
+
+
+def feed_rows(asked: DataFrame, videos: DataFrame, surface: int) -> DataFrame:
+    """Returns `asked`, pairs of user_id and video_id of night `ds`, as the rows that features.point_in_time takes.
+
+    A feed is shown on `surface` the day after its night. Other columns of `asked` are kept.
+    """
+    from pyspark.sql import functions as F
+
+    from features.point_in_time import UPLOAD_COLUMNS
+
+    about = videos.select("video_id", "author_id", "tag_id", "duration_ms", *UPLOAD_COLUMNS)
+    rows = asked.withColumnRenamed("ds", "snapshot_ds").join(F.broadcast(about), on="video_id", how="inner")
+    return rows.withColumns({"surface": F.lit(surface), "shown_on": F.date_add("snapshot_ds", 1)})
 
 
 def _relabelled(snapshot: DataFrame, used: Mapping[date, date]) -> DataFrame:

@@ -50,7 +50,7 @@ def _build(ctx: JobContext, group: FeatureGroup, impressions: DataFrame) -> Prio
     """Publishes tiles and snapshots of one group and returns how its rates were shrunk."""
     from features import shrinkage, tiles
 
-    ctx.publish(group.tiles, tiles.tiles(impressions, group))
+    ctx.publish(group.tiles, tiles.tiles(impressions, group), grouped=True)
     # Tiles of late rows stand in the partition of their arrival, so the window's partitions hold all it needs.
     window = ctx.read_back(group.tiles, group.longest - 1)
     parent = all_groups()[group.parent] if group.parent else None
@@ -61,7 +61,7 @@ def _build(ctx: JobContext, group: FeatureGroup, impressions: DataFrame) -> Prio
 
     # Summing twice, once over few pairs, is quicker than keeping the sums of all.
     priors = shrinkage.estimate(sums(shrinkage.sampled(window, group)), group)
-    ctx.publish(group.snapshot, shrinkage.shrunk(sums(window), group, priors))
+    ctx.publish(group.snapshot, shrinkage.shrunk(sums(window), group, priors), grouped=True)
     return priors
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from core.errors import ContractError
 from core.job import Job, JobContext, log
+from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.feeds import TABLE as FEEDS
+from core.tables.feeds import TERMS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.source_models import TABLE as SOURCE_MODELS
@@ -33,6 +35,7 @@ def run(ctx: JobContext) -> None:
     from models.history import histories
     from models.rule import chosen
     from models.slate import SLATE_DDL, slates
+    from models.value import terms_sql
 
     steps = chosen(ctx.recipe.rules, f"conf/feeds/{ctx.recipe.name}.toml [[rules]]")
     length = ctx.recipe.length
@@ -52,8 +55,10 @@ def run(ctx: JobContext) -> None:
     slots = asking.mapInArrow(fill, SLATE_DDL)
     fallback = F.array(F.struct(F.lit(FALLBACK).alias("source"), F.col("place").alias("rank"), F.col("score")))
     about = models.select("video_id", "score", F.row_number().over(_by_score()).alias("place"))
+    sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
     feed = (
         slots.join(scored.drop("ds"), on=["user_id", "video_id"], how="left")
+        .join(sources, on=["user_id", "video_id"], how="left")
         .join(F.broadcast(about), on="video_id", how="left")
         .select(
             F.lit(ctx.recipe.name).alias("recipe"),
@@ -61,15 +66,13 @@ def run(ctx: JobContext) -> None:
             "slot",
             "video_id",
             F.coalesce("value", F.lit(0.0)).alias("value"),
-            F.coalesce(
-                "terms",
-                F.expr("cast(array() as array<struct<head:string,prediction:double,weight:double,term:double>>)"),
-            ).alias("terms"),
+            F.expr(f"if(value is null, cast(array() as {TERMS}), {terms_sql(ctx.recipe.value)})").alias("terms"),
             F.coalesce("sources", fallback).alias("sources"),
             F.when(F.col("is_degraded") & (F.col("tier") == "personal"), "degraded")
             .otherwise(F.col("tier"))
             .alias("tier"),
             F.coalesce("model", F.lit("")).alias("model"),
+            "features_hash",
             F.lit(ctx.recipe.hash).alias("recipe_hash"),
             F.lit(ctx.ds).alias("ds"),
         )
@@ -97,21 +100,15 @@ def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
 
 
 def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame:
-    """Returns one row per user: user_id, seen, and the candidates' columns as arrays in order of value."""
+    """Returns one row per user: user_id, seen, candidates, as models.slate takes them."""
     from pyspark.sql import functions as F
 
-    about = scored.select("user_id", "video_id", "value").join(videos, on="video_id", how="inner")
-    best_first = F.array_sort(
-        F.collect_list(F.struct((-F.col("value")).alias("order"), "video_id", "author_id", "is_showable"))
-    )
-    lists = about.groupBy("user_id").agg(best_first.alias("list"))
+    about = scored.select("user_id", "video_id", "value").join(F.broadcast(videos), on="video_id", how="inner")
+    one = F.struct("video_id", "value", "author_id", "is_showable")
+    lists = about.groupBy("user_id").agg(F.collect_list(one).alias("candidates"))
     joined = users.select("user_id", "seen").join(lists, on="user_id", how="left")
-    kinds = {"video_id": "bigint", "author_id": "bigint", "is_showable": "boolean"}
-    columns = [
-        F.coalesce(F.col("list").getField(name), F.array().cast(f"array<{kind}>")).alias(name)
-        for name, kind in kinds.items()
-    ]
-    return joined.select("user_id", "seen", *columns)
+    nothing = F.array().cast(lists.schema["candidates"].dataType)
+    return joined.select("user_id", "seen", F.coalesce("candidates", nothing).alias("candidates"))
 
 
 def _check_lengths(feed: DataFrame, users: int, length: int) -> None:
@@ -136,7 +133,7 @@ JOB = Job(
     name="build_feed",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS),
+    reads=(CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS),
     writes=(FEEDS,),
     run=run,
 )

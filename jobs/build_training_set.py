@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from core.errors import MissingDataError
+from core.errors import MissingDataError, UsageError
 from core.job import Job, JobContext
 from core.settings import SplitSettings
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge
-from models.heads import label_sql
+from models.heads import HEADS, Head
+from models.labels import label_sql
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -47,23 +48,42 @@ def split_days(days: list[date], settings: SplitSettings) -> Split:
     return Split(train, validate, test, last)
 
 
+def check_embargo(embargo_hours: int, heads: tuple[Head, ...] = HEADS) -> None:
+    """Raises UsageError, naming every label at fault, unless rows `embargo_hours` old have the labels of `heads`."""
+    labels = dict.fromkeys(head.predicts for head in heads)
+    late = [f"{label.name} ({label.maturity_hours} h)" for label in labels if label.maturity_hours > embargo_hours]
+    if late:
+        longest = max(label.maturity_hours for label in labels)
+        raise UsageError(
+            f"labels that are complete only after the embargo of {embargo_hours} h: {', '.join(late)}",
+            where="setting embargo_hours of [split] in the profile's conf file; maturity_hours in models/labels.py",
+            next_step=f"set embargo_hours to {longest} or more",
+        )
+
+
 def run(ctx: JobContext) -> None:
-    """Publishes the training examples as of `ctx.ds`."""
+    """Publishes the training examples as of `ctx.ds`; raises as `check_embargo` and `split_days` do."""
     from features.point_in_time import UPLOAD_COLUMNS, vectors
     from features.session import with_session
+    from models.watch_quantile import percentiles, watch_counts, with_percentile
 
+    check_embargo(ctx.settings.split.embargo_hours)
     days = [day for day in ctx.days_of(IMPRESSIONS) if day > ctx.ds - timedelta(days=LONGEST_HISTORY_DAYS)]
     split = split_days(days, ctx.settings.split)
     impressions = ctx.read(IMPRESSIONS, days)
-    rows = dated(with_session(impressions), split, ctx.settings.publish_hour, ctx.settings.split.embargo_hours)
-    rows = sampled(rows, ctx.settings.split.train_rows_at_most)
+    clock = (ctx.settings.publish_hour, ctx.settings.split.embargo_hours)
+    # Counted before rows are drawn: every row of the train part says how long videos are watched.
+    watched = watch_counts(dated(impressions, split, *clock))
+    rows = dated(with_session(impressions), split, *clock)
+    rows = sampled(rows, ctx.settings.split.train_rows_at_most, int(watched.sum()))
     about = ctx.read(VIDEOS, [ctx.ds]).select("video_id", *UPLOAD_COLUMNS)
     rows = rows.join(about, on="video_id", how="left").cache()
     # A feed shown before the publish hour saw the snapshot of two days before.
     first = split.train - timedelta(days=2)
     snapshot_days = [first + timedelta(days=i) for i in range((split.test - first).days)]
     known, _ = _knowledge.knowledge(ctx, [day for day in snapshot_days if day >= days[0]])
-    ctx.publish(TRAINING_EXAMPLES, examples(vectors(rows, known), ctx.ds))
+    joined = with_percentile(vectors(rows, known), percentiles(watched))
+    ctx.publish(TRAINING_EXAMPLES, examples(joined, ctx.ds))
     rows.unpersist()
 
 
@@ -97,16 +117,14 @@ def dated(impressions: DataFrame, split: Split, publish_hour: int, embargo_hours
     )
 
 
-def sampled(rows: DataFrame, train_rows_at_most: int) -> DataFrame:
-    """Returns `rows` with `weight`, of the train part about `train_rows_at_most` of them; 0 keeps all.
+def sampled(rows: DataFrame, train_rows_at_most: int, train_rows: int) -> DataFrame:
+    """Returns `rows` with `weight`, of its `train_rows` rows of part train about `train_rows_at_most`; 0 keeps all.
 
     Which rows stay is a hash of their key. A row's weight is the inverse of the share of its part that was kept.
     """
     from pyspark.sql import functions as F
 
-    share = 1.0
-    if train_rows_at_most:
-        share = min(1.0, train_rows_at_most / max(1, rows.where("part = 'train'").count()))
+    share = min(1.0, train_rows_at_most / max(1, train_rows)) if train_rows_at_most else 1.0
     drawn = F.pmod(F.xxhash64(F.lit("sample"), "user_id", "video_id", "shown_at"), F.lit(1 << 20)) / (1 << 20)
     is_train = F.col("part") == "train"
     weight = F.when(is_train, F.lit(1.0 / share)).otherwise(F.lit(1.0)).cast("float")
@@ -114,7 +132,10 @@ def sampled(rows: DataFrame, train_rows_at_most: int) -> DataFrame:
 
 
 def examples(joined: DataFrame, ds: date) -> DataFrame:
-    """Returns rows with features and labels in the shape of table training_examples, as of `ds`."""
+    """Returns rows with features and labels in the shape of table training_examples, as of `ds`.
+
+    `joined` has the columns of table impressions and WATCH_PERCENTILE, part, weight, features and popularity.
+    """
     from pyspark.sql import functions as F
 
     return joined.withColumns({"labels": F.expr(label_sql()), "ds": F.lit(ds)}).select(*TRAINING_EXAMPLES.column_names)

@@ -12,7 +12,7 @@ from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from jobs.train_ranker import COLUMNS, EXPERIMENT, run_key
 from models.estimate import Figures
-from models.heads import HEADS
+from models.heads import HEADS, head_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def run(ctx: JobContext) -> None:
     from models.examples import at_scoring, examples
 
     names = feature_names()
-    rows = examples(ctx.read_arrow(TRAINING_EXAMPLES, COLUMNS), ("test",), len(names), len(HEADS))
+    rows = examples(ctx.read_arrow(TRAINING_EXAMPLES, COLUMNS), ("test",), len(names), head_labels())
     check_frozen(rows)
     rows = replace(rows, features=at_scoring(rows.features, neutral_values()))
     trained = tonights_ranker(ctx)
@@ -89,7 +89,7 @@ def _log_figures(rows: Examples, challenger: NDArray[np.float64], figures: Figur
             logged |= {f"{name}.low": figure.low, f"{name}.high": figure.high}
     mlflow.log_metrics(logged)
     for column, head in enumerate(HEADS):
-        labels, predicted = rows.labels[:, column].astype(np.float64), challenger[:, column]
+        labels, predicted = rows.label(head.label).astype(np.float64), challenger[:, column]
         there = ~np.isnan(labels) & ~np.isnan(predicted)
         if there.any():
             curves = {"test days": metrics.reliability(labels[there], predicted[there])}

@@ -1,8 +1,8 @@
-"""Scores candidates with the champion: calibrated heads, the recipe's value and its terms; each user's best stay."""
+"""Scores candidates with the champion: calibrated heads, and the recipe's value of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from core.errors import MissingDataError
@@ -11,17 +11,16 @@ from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.videos import TABLE as VIDEOS
 from features.catalog import feature_names
+from features.fingerprint import fingerprints
 from jobs import _knowledge
 from models.heads import HEADS
+from models.value import values
 
 if TYPE_CHECKING:
     import pyarrow
     from pyspark.sql import DataFrame
 
     from models.ranker import Ranker
-
-KEPT = 150
-"""Candidates a user that go on to the rules, best first."""
 
 
 def run(ctx: JobContext) -> None:
@@ -47,28 +46,15 @@ def run(ctx: JobContext) -> None:
         )
     ranker, _ = serving
     known, late = _knowledge.knowledge(ctx, [ctx.ds])
-    rows = feed_rows(ctx.read(CANDIDATES), ctx.read(VIDEOS), ctx.recipe.surface)
-    joined = vectors(rows, known).select("user_id", "video_id", "sources", "features")
-    scored = _best(_valued(_predicted(joined, ranker), ctx.recipe.value))
+    asked = ctx.read(CANDIDATES).select("user_id", "video_id", "ds")
+    rows = _knowledge.feed_rows(asked, ctx.read(VIDEOS), ctx.recipe.surface)
+    scored = _scored(vectors(rows, known).select("user_id", "video_id", "features"), ranker, ctx.recipe.value)
     final = scored.withColumns({"is_degraded": F.lit(bool(late)), "model": F.lit(ranker.model_id), "ds": F.lit(ctx.ds)})
     ctx.publish(SCORED_CANDIDATES, final.select(*SCORED_CANDIDATES.column_names))
 
 
-def feed_rows(candidates: DataFrame, videos: DataFrame, surface: int) -> DataFrame:
-    """Returns `candidates` as the rows that features.point_in_time takes: shown on `surface` the day after `ds`."""
-    from pyspark.sql import functions as F
-
-    from features.point_in_time import UPLOAD_COLUMNS
-
-    about = videos.select("video_id", "author_id", "tag_id", "duration_ms", *UPLOAD_COLUMNS)
-    rows = candidates.select("user_id", "video_id", "sources", F.col("ds").alias("snapshot_ds"))
-    return rows.join(F.broadcast(about), on="video_id", how="inner").withColumns(
-        {"surface": F.lit(surface), "shown_on": F.date_add("snapshot_ds", 1)}
-    )
-
-
-def _predicted(rows: DataFrame, ranker: Ranker) -> DataFrame:
-    """Returns `rows` with `predictions`, array<double> in the order of HEADS, instead of features."""
+def _scored(rows: DataFrame, ranker: Ranker, weights: Mapping[str, float]) -> DataFrame:
+    """Returns user_id, video_id, value, predictions (in the order of HEADS) and features_hash of `rows`."""
     chosen = ranker.columns_in(feature_names())
     order = [ranker.heads.index(head.name) for head in HEADS]
 
@@ -82,42 +68,17 @@ def _predicted(rows: DataFrame, ranker: Ranker) -> DataFrame:
             wide = batch.column("features").flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
             predictions = ranker.predict(np.ascontiguousarray(wide[:, chosen], dtype=np.float32))[:, order]
             offsets = np.arange(0, predictions.size + 1, predictions.shape[1], dtype=np.int32)
-            lists = pa.ListArray.from_arrays(offsets, predictions.ravel())
-            kept = [batch.column(name) for name in ("user_id", "video_id", "sources")]
-            yield pa.RecordBatch.from_arrays([*kept, lists], names=["user_id", "video_id", "sources", "predictions"])
+            made = {
+                "user_id": batch.column("user_id"),
+                "video_id": batch.column("video_id"),
+                "value": pa.array(values(predictions, weights)),
+                "predictions": pa.ListArray.from_arrays(offsets, predictions.ravel()),
+                "features_hash": pa.array(fingerprints(wide)),
+            }
+            yield pa.RecordBatch.from_arrays(list(made.values()), names=list(made))
 
-    return rows.mapInArrow(
-        predict,
-        "user_id bigint, video_id bigint, sources array<struct<source:string,rank:int,score:double>>, "
-        "predictions array<double>",
-    )
-
-
-def _valued(rows: DataFrame, weights: dict[str, float]) -> DataFrame:
-    """Returns `rows` with `terms`, one per head, and `value`, their sum."""
-    from pyspark.sql import functions as F
-
-    terms = F.array(
-        *[
-            F.struct(
-                F.lit(head.name).alias("head"),
-                F.col("predictions")[place].alias("prediction"),
-                F.lit(weights[head.name]).alias("weight"),
-                (F.col("predictions")[place] * F.lit(weights[head.name])).alias("term"),
-            )
-            for place, head in enumerate(HEADS)
-        ]
-    )
-    value = F.aggregate("terms", F.lit(0.0), lambda total, term: total + term["term"])
-    return rows.withColumn("terms", terms).withColumn("value", value).drop("predictions")
-
-
-def _best(scored: DataFrame) -> DataFrame:
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
-    order = Window.partitionBy("user_id").orderBy(F.desc("value"), "video_id")
-    return scored.withColumn("place", F.row_number().over(order)).where(F.col("place") <= KEPT).drop("place")
+    ddl = "user_id bigint, video_id bigint, value double, predictions array<double>, features_hash bigint"
+    return rows.mapInArrow(predict, ddl)
 
 
 JOB = Job(

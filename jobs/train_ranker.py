@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.job import Job, JobContext
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
-from models.heads import HEADS
+from models.heads import HEADS, head_labels
 
 if TYPE_CHECKING:
     from models.ranker import Ranker
@@ -37,7 +37,7 @@ def run(ctx: JobContext) -> None:
     tracking.connect(ctx.settings)
     names = feature_names()
     table = ctx.read_arrow(TRAINING_EXAMPLES, COLUMNS)
-    rows = examples(table, ("train", "validate"), len(names), len(HEADS))
+    rows = examples(table, ("train", "validate"), len(names), head_labels())
     del table
     settings = ctx.settings
     ranker, report = fit(

@@ -57,8 +57,9 @@ def list_figures(rows: Examples, predictions: Predictions, seed: int) -> dict[tu
     out anew among all rows, so that its GAUC is 0.5 unless the measurement itself is at fault.
     """
     column = head_names().index(HEAD)
-    there = ~np.isnan(rows.labels[:, column])
-    labels = rows.labels[there, column].astype(np.float64)
+    observed = rows.label(HEADS[column].label)
+    there = ~np.isnan(observed)
+    labels = observed[there].astype(np.float64)
     user, video = rows.user[there], rows.video[there]
     generator = np.random.default_rng(seed)
     scores = {system: of_heads[there, column] for system, of_heads in predictions.items()}
@@ -77,10 +78,11 @@ def head_figures(rows: Examples, predictions: Predictions) -> dict[tuple[str, st
     found: dict[tuple[str, str, str], Estimate] = {}
     for system, of_heads in {**predictions, "popularity": popularity}.items():
         for column, head in enumerate(HEADS):
-            there = ~np.isnan(rows.labels[:, column]) & ~np.isnan(of_heads[:, column])
+            observed = rows.label(head.label)
+            there = ~np.isnan(observed) & ~np.isnan(of_heads[:, column])
             if not there.any():
                 continue
-            labels = rows.labels[there, column].astype(np.float64)
+            labels = observed[there].astype(np.float64)
             for metric, value in prediction_metrics(head.kind, labels, of_heads[there, column]).items():
                 found[system, head.name, metric] = Estimate(value, None, None)
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ContractError
+from models.labels import label_named, label_names
 
 if TYPE_CHECKING:
     import pyarrow
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 class Examples:
     """Impressions in one order, that of part (train, validate, test), user, time and video, however they were stored.
 
-    `features` float32 (rows, features), NaN where unknown; `labels` float32 (rows, heads), NaN where a head does not
-    apply; `user`, `video` int64 (rows,); `shown_at` int64 (rows,), microseconds since 1970; `snapshot` int32 (rows,),
-    days since 1970; `part` int8 (rows,), an index into PARTS; `popularity` float64 (rows,); `weight` float32 (rows,),
-    logged impressions that a row stands for.
+    `features` float32 (rows, features), NaN where unknown; `labels` float32 (rows, labels), NaN where one does not
+    apply, their names being `label_names`; `user`, `video` int64 (rows,); `shown_at` int64 (rows,), microseconds since
+    1970; `snapshot` int32 (rows,), days since 1970; `part` int8 (rows,), an index into PARTS; `popularity` float64
+    (rows,); `weight` float32 (rows,), logged impressions that a row stands for.
     """
 
     features: NDArray[np.float32]
@@ -34,15 +35,27 @@ class Examples:
     part: NDArray[np.int8]
     popularity: NDArray[np.float64]
     weight: NDArray[np.float32]
+    label_names: tuple[str, ...]
+
+    def label(self, name: str) -> NDArray[np.float32]:
+        """Returns the label `name`, float32 (rows,); raises ContractError for one that these rows were read without."""
+        if name not in self.label_names:
+            raise ContractError(
+                f"these examples were read without label {name!r}",
+                choices=self.label_names,
+                next_step="name it among the labels given to models.examples.examples",
+            )
+        return self.labels[:, self.label_names.index(name)]
 
 
 PARTS = ("train", "validate", "test")
 
 
-def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, heads: int) -> Examples:
-    """Returns the rows of `parts` of `table`, which holds table training_examples.
+def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, labels: tuple[str, ...]) -> Examples:
+    """Returns the rows of `parts` of `table`, which holds table training_examples, with the `labels` named.
 
-    Raises ContractError where a row has other than `features` features or `heads` labels, or a part has no rows.
+    Raises ContractError where a row has other than `features` features or a label for each of LABELS, or a part has
+    no rows; UsageError for a label that is not among LABELS.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -59,12 +72,13 @@ def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, heads:
             where="table training_examples",
             next_step="load more history, or shorten [split] in the profile's conf file, then build_training_set",
         )
+    places = [label_names().index(label_named(name).name) for name in labels]
     user, video = _numbers(table, "user_id"), _numbers(table, "video_id")
     shown_at = _numbers(table, "shown_at", pa.timestamp("us", "UTC"), pa.int64())
     order = np.lexsort((video, shown_at, user, row_part))
     return Examples(
         features=_matrix(table, "features", features)[order],
-        labels=_matrix(table, "labels", heads)[order],
+        labels=_matrix(table, "labels", len(label_names()))[:, places][order],
         user=user[order],
         video=video[order],
         shown_at=shown_at[order],
@@ -72,6 +86,7 @@ def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, heads:
         part=row_part[order],
         popularity=_numbers(table, "popularity")[order],
         weight=_numbers(table, "weight")[order],
+        label_names=labels,
     )
 
 
@@ -105,7 +120,7 @@ def _matrix(table: pyarrow.Table, name: str, width: int) -> NDArray[np.float32]:
         raise ContractError(
             f"column {name!r} holds arrays of {sorted(map(str, lengths))} numbers, expected {width}",
             where="table training_examples",
-            next_step="run build_training_set again: the list of features or heads has changed since",
+            next_step="run build_training_set again: the list of features or labels has changed since",
         )
     values = pc.list_flatten(column).cast(pa.float32())
     numbers: NDArray[np.float32] = values.to_numpy().reshape(-1, width)

@@ -5,74 +5,75 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-WATCH_CAP_MS = 60_000
-"""Watch time counts up to a minute: beyond it, loops and videos left running would outweigh everything else."""
+from models.labels import Label, label_named
 
 
 @dataclass(frozen=True)
 class Head:
     """One prediction.
 
-    `label` is SQL over the columns of table impressions, and over no feature. A binary head predicts the probability
-    that its label is 1; a regression head predicts its label, never below 0. `sign` is what a recipe's weight may
-    be: +1 for something to seek, -1 for something to avoid. `weight_limit` is the largest absolute weight allowed
-    per `unit` of prediction.
+    `label` names the label of models/labels.py that it predicts: of a binary one the probability that it is 1, of a
+    regression one its value, never below 0. `sign` is what a recipe's weight may be: +1 for something to seek, -1 for
+    something to avoid. `weight_limit` is the largest absolute weight allowed per `unit` of prediction.
     """
 
     name: str
     doc: str
     label: str
-    kind: Literal["binary", "regression"]
     sign: Literal[1, -1]
     weight_limit: float
-    unit: str
+
+    @property
+    def predicts(self) -> Label:
+        """The label; raises UsageError where there is none of that name."""
+        return label_named(self.label, where=f"head {self.name} of models/heads.py")
+
+    @property
+    def kind(self) -> Literal["binary", "regression"]:
+        return self.predicts.kind
+
+    @property
+    def unit(self) -> str:
+        return self.predicts.unit
 
 
 HEADS = (
     Head(
         name="long_view",
         doc="Watches to the end, or for 18 s where the video is longer.",
-        label="is_long_view",
-        kind="binary",
+        label="long_view",
         sign=1,
         weight_limit=10.0,
-        unit="probability",
     ),
     Head(
         name="like",
         doc="Likes it.",
-        label="is_like",
-        kind="binary",
+        label="like",
         sign=1,
         weight_limit=10.0,
-        unit="probability",
     ),
     Head(
         name="watch_seconds",
         doc="Time watched, loops included, counted up to 60 s.",
-        label=f"least(watch_ms, {WATCH_CAP_MS}) / 1000.0",
-        kind="regression",
+        label="watch_seconds",
         sign=1,
         weight_limit=0.2,
-        unit="s",
     ),
     Head(
         name="not_interested",
         doc="Asks for less of this.",
-        label="is_not_interested",
-        kind="binary",
+        label="not_interested",
         sign=-1,
         weight_limit=50.0,
-        unit="probability",
     ),
 )
 
 
 def head_names(heads: tuple[Head, ...] = HEADS) -> tuple[str, ...]:
-    """Returns the names in the order of the label and prediction vectors."""
+    """Returns the names in the order of the prediction vector."""
     return tuple(head.name for head in heads)
 
 
-def label_sql(heads: tuple[Head, ...] = HEADS) -> str:
-    """Returns the Spark SQL of the label vector, an array<float> over a row of table impressions, in order of heads."""
-    return f"array({', '.join(f'cast({head.label} as float)' for head in heads)})"
+def head_labels(heads: tuple[Head, ...] = HEADS) -> tuple[str, ...]:
+    """Returns the names of the labels that `heads` predict, each once."""
+    return tuple(dict.fromkeys(head.label for head in heads))

@@ -20,9 +20,10 @@ def histories(impressions: DataFrame, users: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     met = impressions.groupBy("user_id", "video_id").agg(F.max("shown_at").alias("last_at"))
-    newest_first = F.reverse(F.array_sort(F.collect_list(F.struct("last_at", "video_id"))))
+    # sort_array, since array_sort compares through an interpreted lambda.
+    newest_first = F.sort_array(F.collect_list(F.struct("last_at", "video_id")), asc=False)
     summed = met.groupBy("user_id").agg(
-        F.array_sort(F.collect_list("video_id")).alias("seen"),
+        F.sort_array(F.collect_list("video_id")).alias("seen"),
         F.slice(newest_first, 1, RECENT).getField("video_id").alias("recent"),
     )
     nothing = F.array().cast("array<bigint>")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from core.tables.candidates import SOURCES
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow
     from pyspark.sql import DataFrame
-
-SOURCES_TYPE = "array<struct<source:string,rank:int,score:double>>"
 
 
 def merge(proposals: Mapping[str, DataFrame], length: int) -> DataFrame:
@@ -40,7 +40,7 @@ def merge(proposals: Mapping[str, DataFrame], length: int) -> DataFrame:
         for batch in batches:
             yield merge_batch(batch, names, length)
 
-    return together.mapInArrow(merged, f"user_id bigint, video_id bigint, rank int, sources {SOURCES_TYPE}")
+    return together.mapInArrow(merged, f"user_id bigint, video_id bigint, rank int, sources {SOURCES}")
 
 
 def merge_batch(batch: pyarrow.RecordBatch, names: Sequence[str], length: int) -> pyarrow.RecordBatch:

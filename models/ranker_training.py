@@ -83,7 +83,7 @@ def fit(
     seed: int,
     threads: int,
 ) -> tuple[Ranker, FitReport]:
-    """Returns a ranker fitted on the train part of `examples`, whose columns are `features` and `heads` in order.
+    """Returns a ranker fitted on the train part of `examples`, which have `features` in order and the heads' labels.
 
     The validate part's earlier half, by time, stops the boosters; the later half, with the `neutral` values that feeds
     are scored with in place of what only a request knows (by column), calibrates them. A head with nothing
@@ -94,8 +94,8 @@ def fit(
     slices = _bin(examples, features, categorical, parameters)
     held_out = at_scoring(examples.features[slices.calibrate], neutral)
     models, reports, notes = [], [], []
-    for column, head in enumerate(heads):
-        labels = examples.labels[:, column]
+    for head in heads:
+        labels = examples.label(head.label)
         constant = _constant(labels[slices.train], labels[slices.stop], head)
         booster = None
         if constant is None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow
 
+COLUMNS = ("video_id", "author_id", "is_showable")
+"""What rules may look at of a candidate, besides whether its user has seen it."""
+
 SLATE_DDL = "user_id bigint, slot int, video_id bigint, tier string"
 
 
@@ -22,35 +25,54 @@ def slates(
 ) -> Iterator[pyarrow.RecordBatch]:
     """Yields user_id, slot (first is 1), video_id, tier: at most `length` videos for each user of `batch`.
 
-    `batch` has one row per user: user_id, seen (array), and the candidates in order of value as the equally long arrays
-    video_id, author_id, is_showable. `popular` holds the same three columns for the popular videos, best first, none
-    twice; those that the user has not seen and that are no candidates stand behind the candidates, so rules
-    treat both alike. Fewer than `length` only where pool and rules leave fewer.
+    `batch` has one row per user: user_id, seen (array), and candidates, an array of structs in any order: video_id,
+    value, author_id, is_showable. They are ranked by value, ties by the smaller video_id. `popular` holds the columns
+    video_id, author_id, is_showable of the popular videos, best first, none twice; those that the user has not seen and
+    that are no candidates stand behind the candidates, so rules treat both alike. Fewer than `length` only where pool
+    and rules leave fewer.
     """
     import numpy as np
     import pyarrow as pa
 
-    lists = {name: batch.column(name) for name in ("seen", "video_id", "author_id", "is_showable")}
-    users, slots, videos, personal = [], [], [], []
-    for row, user_id in enumerate(batch.column("user_id").to_pylist()):
-        own = {name: _array(lists[name], row) for name in ("video_id", "author_id", "is_showable")}
-        seen = _array(lists["seen"], row)
-        spare = ~np.isin(popular["video_id"], np.concatenate([seen, own["video_id"]]))
+    if not batch.num_rows:
+        return
+    (own, own_bounds), (seen, seen_bounds) = _ranked(batch.column("candidates")), _flat(batch.column("seen"))
+    orders, slots, videos, personal = [], [], [], []
+    for row in range(batch.num_rows):
+        mine = {name: column[own_bounds[row] : own_bounds[row + 1]] for name, column in own.items()}
+        met = seen[seen_bounds[row] : seen_bounds[row + 1]]
+        spare = ~np.isin(popular["video_id"], np.concatenate([met, mine["video_id"]]))
         behind = np.nonzero(spare)[0][: 2 * length]
-        slate = {name: np.concatenate([own[name], popular[name][behind]]) for name in own}
-        slate["is_seen"] = np.isin(slate["video_id"], seen)
+        slate = {name: np.concatenate([mine[name], popular[name][behind]]) for name in mine}
+        slate["is_seen"] = np.isin(slate["video_id"], met)
         order = apply_all(steps, slate)[:length]
-        users.append(np.full(len(order), user_id, dtype=np.int64))
+        orders.append(len(order))
         slots.append(np.arange(1, len(order) + 1, dtype=np.int32))
         videos.append(slate["video_id"][order])
-        personal.append(order < len(own["video_id"]))
-    if users:
-        tier = np.where(np.concatenate(personal), "personal", "popular")
-        columns = [np.concatenate(users), np.concatenate(slots), np.concatenate(videos)]
-        arrays = [*[pa.array(column) for column in columns], pa.array(tier.tolist(), pa.string())]
-        yield pa.RecordBatch.from_arrays(arrays, names=["user_id", "slot", "video_id", "tier"])
+        personal.append(order < len(mine["video_id"]))
+    users = np.repeat(batch.column("user_id").to_numpy(zero_copy_only=False), orders)
+    tier = np.where(np.concatenate(personal), "personal", "popular")
+    arrays = [*[pa.array(column) for column in (users, np.concatenate(slots), np.concatenate(videos))]]
+    arrays.append(pa.array(tier.tolist(), pa.string()))
+    yield pa.RecordBatch.from_arrays(arrays, names=["user_id", "slot", "video_id", "tier"])
 
 
-def _array(lists: pyarrow.ListArray, row: int) -> np.ndarray:
-    values: np.ndarray = lists[row].values.to_numpy(zero_copy_only=False)
-    return values
+def _ranked(lists: pyarrow.ListArray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns the candidates of all users by column, each user's in order of value, and where each user's begin."""
+    import numpy as np
+
+    structs, bounds = _flat(lists)
+    user = np.repeat(np.arange(len(lists)), np.diff(bounds))
+    columns = {name: structs.field(name).to_numpy(zero_copy_only=False) for name in (*COLUMNS, "value")}
+    order = np.lexsort((columns["video_id"], -columns["value"], user))
+    return {name: columns[name][order] for name in COLUMNS}, bounds
+
+
+def _flat(lists: pyarrow.ListArray) -> tuple[Any, np.ndarray]:
+    """Returns the values of all lists, and where each list begins in them, the end last."""
+    import numpy as np
+    import pyarrow as pa
+
+    bounds = np.concatenate([[0], np.cumsum(np.asarray(lists.value_lengths()))])
+    values = lists.flatten()
+    return (values if pa.types.is_struct(values.type) else np.asarray(values)), bounds

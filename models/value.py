@@ -14,20 +14,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def terms(
+def values(
     predictions: NDArray[np.float64], weights: Mapping[str, float], heads: tuple[Head, ...] = HEADS
 ) -> NDArray[np.float64]:
-    """Returns weight times prediction, float64 (rows, heads); `predictions` has that shape, in the order of `heads`."""
+    """Returns what a feed is ordered by, float64 (rows,): the terms of `predictions` (rows, heads) added up.
+
+    `predictions` are in the order of `heads`; a term is a prediction times its head's weight.
+    """
     import numpy as np
 
-    ordered: NDArray[np.float64] = np.array([weights[head.name] for head in heads], dtype=np.float64)
-    return predictions * ordered
-
-
-def value(terms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the sum over heads, float64 (rows,), of `terms` (rows, heads): what a feed is ordered by."""
-    total: NDArray[np.float64] = terms.sum(axis=1)
+    total = np.zeros(len(predictions))
+    for i, head in enumerate(heads):
+        total += predictions[:, i] * weights[head.name]
     return total
+
+
+def terms_sql(weights: Mapping[str, float], heads: tuple[Head, ...] = HEADS) -> str:
+    """Returns the Spark SQL of the same terms, an array of structs, over the array `predictions`."""
+    parts = []
+    for i, head in enumerate(heads):
+        at, weight = f"predictions[{i}]", f"double('{weights[head.name]!r}')"
+        fields = f"'head', '{head.name}', 'prediction', {at}, 'weight', {weight}, 'term', {at} * {weight}"
+        parts.append(f"named_struct({fields})")
+    return f"array({', '.join(parts)})"
 
 
 def check_weights(weights: Mapping[str, float], where: str, heads: tuple[Head, ...] = HEADS) -> None:

@@ -123,6 +123,30 @@ def tables(settings: Settings, name: str | None, restore: int | None) -> None:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@click.option("--ds", type=DAY, help="The day of the snapshot.")
+@click.option("--user", "user_id", type=int, help="Whose value, of a feature about users.")
+@click.option("--video", "video_id", type=int, help="The same, about videos.")
+@click.option("--author", "author_id", type=int, help="The same, about authors.")
+@click.option("--tag", "tag_id", type=int, help="The same, about tags.")
+@click.option("--surface", type=int, help="The same, about surfaces.")
+@click.option("--duration-bucket", type=int, help="The same, about buckets of length.")
+@click.pass_obj
+def features(settings: Settings, /, name: str | None, ds: date | None, **entity: int | None) -> None:
+    """List the features, or show one (or a group): an entity's values, and the sums and priors they are made of."""
+    from core.lake import Lake
+    from reelfeed.features import explain, overview
+
+    given = {column: number for column, number in entity.items() if number is not None}
+    if name is None:
+        if given or ds:
+            raise UsageError("the options need the NAME of a feature or group", next_step="reelfeed features lists all")
+        click.echo(overview())
+        return
+    click.echo(explain(Lake(settings.lake), name, ds, given))
+
+
+@cli.command()
 @click.option("--to", "last", type=DAY, required=True, help="Last day to make.")
 @click.option(
     "--days", type=click.IntRange(1), default=None, help="How many days; default: history_days of the profile."
@@ -135,6 +159,24 @@ def simulate(settings: Settings, last: date, days: int | None, logs_dir: str) ->
 
     made = make_world(settings, last, days or settings.history_days, logs_folder(settings, "simulated", logs_dir))
     click.echo(f"{made} new days of simulated logs are in {logs_folder(settings, 'simulated', logs_dir)}")
+
+
+@cli.command()
+@ds_option
+@click.option("--from", "first", type=DAY, required=True, help="First day of the history.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of each kind.")
+@recipe_option
+@logs_option
+@logs_dir_option
+@click.pass_obj
+def ablation(settings: Settings, ds: date, first: date, seeds: int, recipe: str, logs: str, logs_dir: str) -> None:
+    """Measure what each group of features, and smoothing, adds to long views; writes docs/ablation.md."""
+    from core.recipe import load_recipe
+    from core.run import Request
+    from reelfeed.ablation import ablation as measured
+
+    request = Request(ds, first, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
+    click.echo(measured(settings, request, seeds))
 
 
 @cli.command()

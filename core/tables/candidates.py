@@ -2,6 +2,8 @@
 
 from core.table import Column, Table
 
+SOURCES = "array<struct<source:string,rank:int,score:double>>"
+
 TABLE = Table(
     name="candidates",
     doc=__doc__,
@@ -12,7 +14,7 @@ TABLE = Table(
         Column("rank", "int", "Place in the merged order of all sources, first is 1.", minimum=1),
         Column(
             "sources",
-            "array<struct<source:string,rank:int,score:double>>",
+            SOURCES,
             "Sources that named it, by name, each with its own rank (first is 1) and score.",
         ),
     ),

@@ -1,7 +1,9 @@
 """Tomorrow's feeds: for every user the videos to show, in order, each with why it is there."""
 
 from core.table import Column, MeanBetween, Table
-from core.tables.scored_candidates import TERMS
+from core.tables.candidates import SOURCES
+
+TERMS = "array<struct<head:string,prediction:double,weight:double,term:double>>"
 
 TABLE = Table(
     name="feeds",
@@ -16,7 +18,7 @@ TABLE = Table(
         Column("terms", TERMS, "Per head: calibrated prediction, weight, product; empty in the popular tier."),
         Column(
             "sources",
-            "array<struct<source:string,rank:int,score:double>>",
+            SOURCES,
             "Sources that named it, each with its own rank and score.",
         ),
         Column(
@@ -27,6 +29,12 @@ TABLE = Table(
             choices=("personal", "degraded", "popular"),
         ),
         Column("model", "string", "Content hash of the ranker; empty in the popular tier."),
+        Column(
+            "features_hash",
+            "bigint",
+            "Fingerprint of the feature vector that was scored; null in the popular tier.",
+            nullable=True,
+        ),
         Column("recipe_hash", "string", "Hash of the recipe's decisions."),
     ),
     key=("recipe", "user_id", "slot"),

@@ -2,8 +2,6 @@
 
 from core.table import Column, Table
 
-TERMS = "array<struct<head:string,prediction:double,weight:double,term:double>>"
-
 TABLE = Table(
     name="scored_candidates",
     doc=__doc__,
@@ -11,13 +9,9 @@ TABLE = Table(
     columns=(
         Column("user_id", "bigint", "For whom.", minimum=0),
         Column("video_id", "bigint", "Which video.", minimum=0),
-        Column("value", "double", "Sum of the terms: what the feed is ordered by."),
-        Column("terms", TERMS, "Per head: calibrated prediction, the recipe's weight, and their product."),
-        Column(
-            "sources",
-            "array<struct<source:string,rank:int,score:double>>",
-            "Sources that named it, each with its own rank and score.",
-        ),
+        Column("value", "double", "Sum over heads of prediction times the recipe's weight: the order of the feed."),
+        Column("predictions", "array<double>", "Calibrated prediction per head, in the order of models.heads."),
+        Column("features_hash", "bigint", "Fingerprint of the feature vector that was scored."),
         Column("is_degraded", "boolean", "Whether some features were not of this night's snapshots."),
         Column("model", "string", "Content hash of the ranker."),
     ),

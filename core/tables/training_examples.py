@@ -16,7 +16,7 @@ TABLE = Table(
         Column("part", "string", "Part of the time split.", choices=("train", "validate", "test")),
         Column("weight", "float", "Logged impressions that this one stands for: more than 1 where rows were sampled."),
         Column("features", "array<float>", "Feature values in the order of features.catalog; NaN where unknown."),
-        Column("labels", "array<float>", "Label per head, in the order of models.heads; NaN where it does not apply."),
+        Column("labels", "array<float>", "Labels in the order of models.labels; NaN where one does not apply."),
         Column("popularity", "double", "The video's smoothed long-view rate in that snapshot: the baseline to beat."),
     ),
     key=("user_id", "video_id", "shown_at"),

@@ -6,6 +6,7 @@ never cut short by this rule.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from models.rule import Rule, Slate
@@ -20,11 +21,13 @@ def apply(order: np.ndarray, slate: Slate, most: int, within: int) -> np.ndarray
 
     authors = slate["author_id"][order].tolist()
     waiting, placed = list(range(len(authors))), list[int]()
+    lately = Counter[int]()
     while waiting:
-        lately = [authors[row] for row in placed[-(within - 1) :]] if within > 1 else []
-        full = {author for author in lately if lately.count(author) >= most}
-        pick = next((place for place, row in enumerate(waiting) if authors[row] not in full), 0)
+        pick = next((place for place, row in enumerate(waiting) if lately[authors[row]] < most), 0)
         placed.append(waiting.pop(pick))
+        lately[authors[placed[-1]]] += 1
+        if len(placed) >= within:
+            lately[authors[placed[-within]]] -= 1
     return order[np.asarray(placed, dtype=np.int64)]
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, TRAINING, make_logs, request
+from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, request, small
 
 from core.errors import ContractError, MissingDataError
 from core.job import Job
 from core.lake import Lake
 from core.recipe import load_recipe
 from core.run import run_jobs
-from core.settings import Settings, load_settings, with_home
+from core.settings import Settings, with_home
 from core.table import Table
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -34,34 +33,9 @@ if TYPE_CHECKING:
 JOBS = all_jobs()
 
 
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_logs(tmp_path_factory.mktemp("logs"))
-
-
-@pytest.fixture(scope="module")
-def trained(spark: SparkSession, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An installation with nine days of history and a champion, before its first night."""
-    settings = small(tmp_path_factory.mktemp("home"))
-    run_jobs(JOBS, (*HISTORY, *TRAINING), request(logs, FIRST, EVE), settings)
-    return settings
-
-
-@pytest.fixture(scope="module")
-def night(trained: Settings, logs: Path) -> Settings:
-    """The same installation after its night."""
-    run_jobs(JOBS, NIGHTLY, request(logs, NIGHT, NIGHT), trained)
-    return trained
-
-
 @pytest.fixture(autouse=True)
 def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REELFEED_HOME", raising=False)
-
-
-def small(home: Path) -> Settings:
-    local = load_settings("local")
-    return with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home)
 
 
 def rows(settings: Settings, table: Table, day: date) -> list[dict[str, Any]]:
@@ -130,7 +104,7 @@ def test_killed_after_every_task_and_resumed_it_ends_the_same(
     night: Settings, trained: Settings, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each task dies once just before its commit; what was there stays readable, and the next try carries on."""
-    settings = _as_it_was_before_the_night(trained, tmp_path)
+    settings = as_it_was_before_the_night(trained, tmp_path)
     commit = Lake._commit
 
     def die(*_: object) -> int:
@@ -145,21 +119,6 @@ def test_killed_after_every_task_and_resumed_it_ends_the_same(
             monkeypatch.setattr(Lake, "_commit", commit)
         run_jobs(JOBS, [name], request(logs, NIGHT, NIGHT), settings)
     assert feed_hash(settings) == feed_hash(night)
-
-
-def _as_it_was_before_the_night(trained: Settings, home: Path) -> Settings:
-    """A copy of the installation with every table back at its last version that knew nothing of the night."""
-    shutil.copytree(trained.home_path, home / "home")
-    settings = with_home(trained, home / "home")
-    lake = Lake(settings.lake)
-    for job in map(JOBS.get, NIGHTLY):
-        for table in job.writes if job else ():
-            older = [publish.version for publish in lake.history(table) if str(NIGHT) not in publish.days]
-            if older:
-                lake.restore(table, older[0])
-            else:
-                shutil.rmtree(lake.path(table))
-    return settings
 
 
 def test_history_in_one_go_equals_day_by_day(

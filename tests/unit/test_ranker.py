@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.errors import ContractError, MissingDataError
+from core.errors import ContractError, MissingDataError, UsageError
 from models.examples import Examples, examples
-from models.heads import HEADS, label_sql
+from models.heads import HEADS, head_labels
+from models.labels import LABELS, label_names, label_sql
 from models.metrics import auc, calibration_ratio
 from models.ranker import Ranker, load
 from models.ranker_training import FitReport, fit
@@ -44,6 +46,7 @@ def made(seed: int = 1) -> Examples:
         part,
         chance.astype(np.float64),
         np.ones(ROWS, np.float32),
+        head_labels(),
     )
 
 
@@ -160,7 +163,7 @@ def stored(parts: list[str], width: int = 2) -> pa.Table:
             "part": parts,
             "weight": pa.array([1.0] * count, pa.float32()),
             "features": pa.array([[float(i)] * (width - 1) + [None] for i in range(count)], pa.list_(pa.float32())),
-            "labels": pa.array([[1.0]] * count, pa.list_(pa.float32())),
+            "labels": pa.array([range(len(LABELS))] * count, pa.list_(pa.float32())),
             "popularity": [0.5] * count,
         }
     )
@@ -168,8 +171,8 @@ def stored(parts: list[str], width: int = 2) -> pa.Table:
 
 def test_examples_have_one_order_however_they_were_stored() -> None:
     table = stored(["validate", "train", "test", "train"])
-    found = examples(table, ("train", "validate"), 2, 1)
-    backwards = examples(table.take([3, 2, 1, 0]), ("train", "validate"), 2, 1)
+    found = examples(table, ("train", "validate"), 2, ("like",))
+    backwards = examples(table.take([3, 2, 1, 0]), ("train", "validate"), 2, ("like",))
     assert found.user.tolist() == [1, 3, 4]
     assert found.part.tolist() == [0, 0, 1]
     assert found.features[:, 0].tolist() == [3.0, 1.0, 0.0]
@@ -178,14 +181,51 @@ def test_examples_have_one_order_however_they_were_stored() -> None:
         assert np.array_equal(getattr(found, name), getattr(backwards, name), equal_nan=True)
 
 
-def test_examples_of_other_features_or_without_a_part_are_refused() -> None:
+def test_labels_are_picked_by_name_whatever_their_order() -> None:
+    wanted = ("not_interested", "long_view", "watch_debiased")
+    found = examples(stored(["train", "train"]), ("train",), 2, wanted)
+    assert found.labels.tolist() == [[label_names().index(name) for name in wanted]] * 2
+    for name in wanted:
+        assert found.label(name).tolist() == [label_names().index(name)] * 2
+    with pytest.raises(ContractError, match="without label 'like'"):
+        found.label("like")
+
+
+def test_heads_in_another_order_are_fitted_to_their_own_labels(
+    rows: Examples, trained: tuple[Ranker, FitReport]
+) -> None:
+    backwards = replace(rows, labels=rows.labels[:, ::-1], label_names=rows.label_names[::-1])
+    assert fitted(backwards)[0].model_id == trained[0].model_id
+
+
+def test_examples_of_other_features_or_labels_or_without_a_part_are_refused() -> None:
+    table = stored(["train"])
     with pytest.raises(ContractError, match="expected 3"):
-        examples(stored(["train"]), ("train",), 3, 1)
+        examples(table, ("train",), 3, ("like",))
     with pytest.raises(ContractError, match="part test"):
-        examples(stored(["train"]), ("train", "test"), 2, 1)
+        examples(table, ("train", "test"), 2, ("like",))
+    with pytest.raises(UsageError, match="unknown label 'likes'"):
+        examples(table, ("train",), 2, ("likes",))
+    short = table.set_column(
+        table.schema.get_field_index("labels"), "labels", pa.array([[1.0]], pa.list_(pa.float32()))
+    )
+    with pytest.raises(ContractError, match="'labels' holds arrays of"):
+        examples(short, ("train",), 2, ("like",))
 
 
-def test_labels_read_no_feature_and_are_what_they_say(spark: object) -> None:
-    row = "select true is_long_view, false is_like, 90000L watch_ms, true is_not_interested"
+def test_labels_are_what_they_say(spark: object) -> None:
+    row = """select true is_long_view, false is_like, 90000L watch_ms, true is_not_interested, true is_follow,
+        false is_comment, true is_share, false is_profile_visit, cast(null as double) watch_percentile"""
     [found] = spark.sql(f"select {label_sql()} labels from ({row})").collect()  # type: ignore[attr-defined]
-    assert found["labels"] == [1.0, 0.0, 60.0, 1.0]
+    named = dict(zip(label_names(), found["labels"], strict=True))
+    assert math.isnan(named.pop("watch_debiased"))
+    assert named == {
+        "long_view": 1.0,
+        "watch_seconds": 60.0,
+        "like": 0.0,
+        "follow": 1.0,
+        "comment": 0.0,
+        "share": 1.0,
+        "profile_visit": 0.0,
+        "not_interested": 1.0,
+    }

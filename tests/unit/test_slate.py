@@ -22,18 +22,16 @@ POPULAR = {
 
 
 def run(users: list[dict[str, Any]], length: int = 4) -> dict[int, list[tuple[int, str]]]:
-    batch = pa.RecordBatch.from_pylist(
-        users,
-        schema=pa.schema(
-            [
-                ("user_id", pa.int64()),
-                ("seen", pa.list_(pa.int64())),
-                ("video_id", pa.list_(pa.int64())),
-                ("author_id", pa.list_(pa.int64())),
-                ("is_showable", pa.list_(pa.bool_())),
-            ]
-        ),
-    )
+    """Feeds of `users`, whose candidates are given best first as columns."""
+    names = ("video_id", "author_id", "is_showable")
+    rows = []
+    for user in users:
+        listed = [dict(zip(names, row, strict=True)) for row in zip(*(user[name] for name in names), strict=True)]
+        valued = [one | {"value": -float(place)} for place, one in enumerate(listed)]
+        rows.append({"user_id": user["user_id"], "seen": user["seen"], "candidates": valued[::-1]})
+    kinds = {"video_id": pa.int64(), "value": pa.float64(), "author_id": pa.int64(), "is_showable": pa.bool_()}
+    schema = {"user_id": pa.int64(), "seen": pa.list_(pa.int64()), "candidates": pa.list_(pa.struct(kinds.items()))}
+    batch = pa.RecordBatch.from_pylist(rows, schema=pa.schema(schema.items()))
     found: dict[int, list[tuple[int, str]]] = {}
     for out in slates(batch, POPULAR, STEPS, length):
         for row in out.to_pylist():

@@ -29,6 +29,7 @@ from jobs.promote import JOB as PROMOTE
 from jobs.train_ranker import JOB as TRAIN
 from models import registry
 from models.heads import HEADS
+from models.labels import label_names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -78,9 +79,12 @@ def world(ds: date, seed: int, signal: float, refreshed: bool) -> dict[str, Any]
     known, unknown = 0, 1
     chance = 1 / (1 + np.exp(-(signal * (matrix[:, known] + matrix[:, unknown]) - 0.5)))
     long_view = generator.random(ROWS) < chance
-    labels = np.column_stack(
-        [long_view, generator.random(ROWS) < chance / 5, 20 * long_view + generator.random(ROWS), np.zeros(ROWS)]
-    )
+    seen = {
+        "long_view": long_view,
+        "like": generator.random(ROWS) < chance / 5,
+        "watch_seconds": 20 * long_view + generator.random(ROWS),
+    }
+    labels = np.column_stack([seen.get(name, np.zeros(ROWS)) for name in label_names()])
     matrix[generator.random(matrix.shape) < 0.02] = np.nan
     days = generator.integers(0, 8, ROWS)
     part = np.where(days < 4, "train", np.where(days < 6, "validate", "test"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import MissingDataError
+from core.errors import MissingDataError, UsageError
 from core.settings import SplitSettings
-from jobs.build_training_set import dated, sampled, split_days
+from jobs.build_training_set import check_embargo, dated, sampled, split_days
+from models import labels
+from models.heads import HEADS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,6 +38,17 @@ def test_the_parts_follow_each_other_without_overlap(count: int) -> None:
 def test_too_little_history_is_one_clear_error() -> None:
     with pytest.raises(MissingDataError, match="5 days of impressions leave none to train on; at least 6"):
         split_days(days(5), SETTINGS)
+
+
+def test_an_embargo_shorter_than_a_served_label_needs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_embargo(max(head.predicts.maturity_hours for head in HEADS))
+    slow = {"like": 30, "share": 99}
+    changed = [replace(label, maturity_hours=slow.get(label.name, 1)) for label in labels.LABELS]
+    monkeypatch.setattr(labels, "LABELS", tuple(changed))
+    check_embargo(30)  # no head predicts shares
+    with pytest.raises(UsageError, match=r"like \(30 h\)(?s:.)*embargo_hours(?s:.)*set embargo_hours to 30") as refused:
+        check_embargo(29)
+    assert "share" not in str(refused.value)
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +87,9 @@ def test_a_sample_stands_for_all_rows_of_its_part(spark: SparkSession) -> None:
     )
     found = {
         row["part"]: row
-        for row in sampled(rows, 4_000).groupBy("part").agg({"weight": "sum", "part": "count"}).collect()
+        for row in sampled(rows, 4_000, 16_000).groupBy("part").agg({"weight": "sum", "part": "count"}).collect()
     }
     assert found["train"]["count(part)"] == pytest.approx(4_000, rel=0.1)
     assert found["train"]["sum(weight)"] == pytest.approx(16_000, rel=0.1)
     assert found["test"]["count(part)"] == found["test"]["sum(weight)"] == 4_000
-    assert sampled(rows, 0).count() == 20_000
+    assert sampled(rows, 0, 16_000).count() == 20_000

@@ -8,21 +8,19 @@ import pytest
 from core.errors import UsageError
 from core.recipe import load_recipe, recipe_names
 from models.heads import HEADS
-from models.value import check_weights, terms, value
+from models.value import check_weights, values
 
 GOOD = {"long_view": 1.0, "like": 0.6, "watch_seconds": 0.01, "not_interested": -8.0}
 
 
 def test_value_is_the_weighted_sum() -> None:
     predictions = np.array([[0.5, 0.1, 20.0, 0.01], [0.2, 0.0, 5.0, 0.5]])
-    parts = terms(predictions, GOOD)
-    assert parts[0] == pytest.approx([0.5, 0.06, 0.2, -0.08])
-    assert value(parts) == pytest.approx([0.68, -3.75])
+    assert values(predictions, GOOD) == pytest.approx([0.5 + 0.06 + 0.2 - 0.08, 0.2 + 0.05 - 4.0])
 
 
 def test_weights_follow_names_not_the_order_of_the_file() -> None:
     predictions = np.random.default_rng(1).random((5, len(HEADS)))
-    assert np.array_equal(terms(predictions, GOOD), terms(predictions, dict(reversed(GOOD.items()))))
+    assert np.array_equal(values(predictions, GOOD), values(predictions, dict(reversed(GOOD.items()))))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,22 @@
+"""
+### health · an Airflow DAG
+
+Looks after the night once its feeds are out. Tier 3: nothing waits for it.
+
+* **When does it run?** As soon as `build_feed` has published, for the same day.
+* **What does it say?** Table `health`: how late every table is. Table `parity`: whether the features of the last
+  night's feeds are still what training makes of the same rows; the mismatch rate must be 0.
+* **Failed?** Feeds are out all the same; `docs/runbook.md` names the cause and the cure, also of a rate above 0.
+* **Re-run or backfill?** Yes, any task, any day.
+"""
+
+from dags._kit import following
+
+dag = following(
+    "health",
+    doc=__doc__,
+    owner="feed-data",
+    after="build_feed",
+    tags=["tier-3"],
+    jobs=["check_health", "check_parity"],
+)

@@ -1,0 +1,92 @@
+"""Makes the features of the last night's feeds once more, as training would, and counts those that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+from core.job import Job, JobContext
+from core.tables.feeds import TABLE as FEEDS
+from core.tables.parity import TABLE as PARITY
+from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
+from core.tables.videos import TABLE as VIDEOS
+from features.fingerprint import fingerprints
+from jobs import _knowledge
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark.sql import DataFrame
+
+
+def run(ctx: JobContext) -> None:
+    """Publishes table parity for `ctx.ds`; no row where no feed of the recipe was published before it."""
+    from core.lake import spark_schema
+
+    before = [day for day in ctx.days_of(FEEDS) if day < ctx.ds]
+    rows = [_compared(ctx, before[-1])] if before else []
+    ctx.publish(PARITY, ctx.spark.createDataFrame(rows, spark_schema(PARITY)))
+
+
+def _compared(ctx: JobContext, day: date) -> dict[str, object]:
+    from pyspark.sql import functions as F
+
+    from features.point_in_time import vectors
+
+    mine = (F.col("recipe") == ctx.recipe.name) & F.col("features_hash").isNotNull()
+    served = ctx.read(FEEDS, [day]).where(mine).select("user_id", "video_id", "features_hash", "ds")
+    known, _ = _knowledge.knowledge(ctx, [day])
+    rows = _knowledge.feed_rows(served, ctx.read(VIDEOS, [day]), ctx.recipe.surface).cache()
+    found = differing(vectors(rows, known)).groupBy().sum("rows", "same").first()
+    rows.unpersist()
+    total, same = served.count(), (found[1] or 0) if found else 0
+    return {
+        "recipe": ctx.recipe.name,
+        "feed_ds": day,
+        "rows": total,
+        "mismatched": total - same,
+        "mismatch_rate": (total - same) / total if total else 0.0,
+        "changed": _changed(ctx, day),
+        "ds": ctx.ds,
+    }
+
+
+def differing(rebuilt: DataFrame) -> DataFrame:
+    """Returns for each batch of `rebuilt` its `rows`, and those whose `features` have their `features_hash`: `same`."""
+
+    def compare(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        import numpy as np
+        import pyarrow as pa
+
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            wide = batch.column("features").flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+            same = int(np.sum(fingerprints(wide) == batch.column("features_hash").to_numpy(zero_copy_only=False)))
+            yield pa.RecordBatch.from_arrays([pa.array([batch.num_rows]), pa.array([same])], names=["rows", "same"])
+
+    return rebuilt.select("features", "features_hash").mapInArrow(compare, "rows bigint, same bigint")
+
+
+def _changed(ctx: JobContext, day: date) -> list[str]:
+    """Returns the tables whose content for `day` differs from what the feed's candidates were scored with."""
+    scored = next((publish for publish in ctx.lake.history(SCORED_CANDIDATES) if str(day) in publish.days), None)
+    if scored is None:
+        return []
+    found = []
+    for table in _knowledge.TABLES:
+        told = [publish for publish in ctx.lake.history(table) if str(day) in publish.days]
+        then = [publish for publish in told if publish.version <= scored.reads.get(table.name, -1)]
+        if told and (not then or then[0].days[str(day)] != told[0].days[str(day)]):
+            found.append(table.name)
+    return sorted(found)
+
+
+JOB = Job(
+    name="check_parity",
+    doc=__doc__,
+    owner="feed-ranking",
+    reads=(FEEDS, SCORED_CANDIDATES, *_knowledge.TABLES),
+    writes=(PARITY,),
+    run=run,
+)

@@ -1,0 +1,220 @@
+"""`reelfeed ablation`: what each group of features adds to the order of a user's list, and what smoothing adds."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import click
+
+from core.lake import Lake
+from core.run import Request, run_jobs
+from core.settings import ROOT, Settings, with_home
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from features.catalog import categorical_names, feature_names, features, neutral_values
+from models.gate import HEAD
+from models.heads import HEADS, head_labels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pyspark.sql import DataFrame
+
+    from models.estimate import Estimate
+    from models.examples import Examples
+    from models.metrics import ListSums
+
+DOCUMENT = ROOT / "docs" / "ablation.md"
+BEGIN, END = "<!-- ablation: begin -->", "<!-- ablation: end -->"
+FULL, UNSMOOTHED, PLACEBO = "all groups", "all groups, smoothing off", "placebo"
+NO_SMOOTHING = 1e-6
+"""Strength of a prior that shows only where there is nothing else, in impressions."""
+METRICS = ("gauc", "ndcg@5")
+OUTCOMES = (
+    "watch_ms",
+    *[c.name for c in IMPRESSIONS.columns if c.type == "boolean" and c.name != "is_random"],
+)
+"""What came of an impression: all that labels and counters are made of."""
+
+
+def ablation(settings: Settings, request: Request, seeds: int) -> str:
+    """Fits long_view with and without each group on the training examples of `request.ds`, writes docs/ablation.md.
+
+    The figures are means over `seeds` fits of different seeds, on the frozen lists of the test days, with paired 95 %
+    intervals from resampled users. Smoothing off is the same pipeline with every rate's prior at NO_SMOOTHING
+    impressions, and the placebo the same with outcomes dealt out anew among the impressions of each day; both are made
+    in scratch copies of the lake. Raises MissingDataError where there are no training examples.
+    """
+    from models.bootstrap import estimates
+    from models.metrics import list_sums
+
+    places = {name: place for place, name in enumerate(feature_names())}
+    groups = dict.fromkeys(feature.group for feature in features())
+    kept = {FULL: tuple(places)} | {
+        f"without {group}": tuple(each.name for each in features() if each.group != group) for group in groups
+    }
+    train, test = _parts(settings, request.ds)
+    systems = {
+        name: _mean_sums(settings, train, test, columns, seeds) for name, columns in _with_progress(kept.items())
+    }
+    for name, redrawn in ((UNSMOOTHED, False), (PLACEBO, True)):
+        with _remade(settings, request, redrawn=redrawn) as scratch:
+            systems[name] = _mean_sums(scratch, *_parts(scratch, request.ds), tuple(places), seeds)
+    labels = _labels(test)
+    systems["popularity"] = list_sums(test.user, test.video, labels, test.popularity)
+    systems["random"] = list_sums(test.user, test.video, labels, _generator(settings.seed).random(len(labels)))
+    found = estimates(systems, [(FULL, other) for other in systems if other not in (FULL, PLACEBO)], settings.seed)
+    text = _text(found, list(systems), test, seeds, settings.seed)
+    before, _, rest = DOCUMENT.read_text("utf-8").partition(BEGIN)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
+    return text
+
+
+def _with_progress(kept: object) -> Iterator[tuple[str, tuple[str, ...]]]:
+    with click.progressbar(list(kept), label="fitting without each group") as bar:  # type: ignore[call-overload]
+        yield from bar
+
+
+def _parts(settings: Settings, ds: date) -> tuple[Examples, Examples]:
+    """Returns the rows to fit on, and those to judge with what a feed would have known of them."""
+    from jobs.train_ranker import COLUMNS
+    from models.examples import at_scoring, examples
+
+    table = Lake(settings.lake).read_arrow(TRAINING_EXAMPLES, [ds], COLUMNS)
+    width = len(feature_names())
+    train = examples(table, ("train", "validate"), width, head_labels())
+    test = examples(table, ("test",), width, head_labels())
+    return train, replace(test, features=at_scoring(test.features, neutral_values()))
+
+
+def _mean_sums(
+    settings: Settings,
+    train: Examples,
+    test: Examples,
+    columns: Sequence[str],
+    seeds: int,
+) -> ListSums:
+    """Returns each user's list sums of a ranker on `columns`, averaged over fits."""
+    import numpy as np
+
+    from models.metrics import ListSums, list_sums
+    from models.ranker_training import fit
+
+    places = [feature_names().index(name) for name in columns]
+    neutral = {places.index(place): value for place, value in neutral_values().items() if place in places}
+    (head,) = [head for head in HEADS if head.name == HEAD]
+    mine = replace(train, features=np.ascontiguousarray(train.features[:, places]))
+    judged = np.ascontiguousarray(test.features[:, places])
+    found = []
+    for seed in range(seeds):
+        ranker, _ = fit(
+            mine,
+            features=tuple(columns),
+            categorical=tuple(name for name in categorical_names() if name in columns),
+            heads=(head,),
+            neutral=neutral,
+            seed=settings.seed + seed,
+            threads=settings.threads,
+        )
+        scores = ranker.predict(judged, settings.threads)[:, 0]
+        found.append(list_sums(test.user, test.video, _labels(test), scores))
+    return ListSums(*[np.mean([getattr(each, name) for each in found], axis=0) for name in vars(found[0])])
+
+
+@contextmanager
+def _remade(settings: Settings, request: Request, *, redrawn: bool = False) -> Iterator[Settings]:
+    """Yields a scratch copy of the installation in which features and training examples were made anew.
+
+    Without smoothing; or, `redrawn`, with it, but every impression having the outcome of another one of its day.
+    """
+    from features import shrinkage
+    from jobs._registry import all_jobs
+
+    estimate = shrinkage.estimate
+
+    def trusting(*of: object) -> Mapping[date, Mapping[str, shrinkage.Prior]]:
+        return {
+            day: {name: replace(prior, strength=NO_SMOOTHING) for name, prior in priors.items()}
+            for day, priors in estimate(*of).items()  # type: ignore[arg-type]
+        }
+
+    with tempfile.TemporaryDirectory() as home, mock.patch.dict("os.environ", {"REELFEED_HOME": home}):
+        shutil.copytree(settings.lake, Path(home) / "lake")
+        scratch = replace(with_home(settings, Path(home)), lake_uri=str(Path(home) / "lake"))
+        if redrawn:
+            _redraw(scratch, request)
+        with mock.patch.object(shrinkage, "estimate", estimate if redrawn else trusting):
+            run_jobs(all_jobs(), ("build_features", "build_training_set"), request, scratch)
+        yield scratch
+
+
+def _redraw(settings: Settings, request: Request) -> None:
+    """Gives every impression the outcome (watch time and all signals) of one drawn from its day, each used once."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    from core.spark import session
+
+    lake, days = Lake(settings.lake), list(request.days)
+    rows = lake.read(session(settings, "redraw"), IMPRESSIONS, days)
+
+    def numbered(salt: str) -> DataFrame:
+        order = Window.partitionBy("ds").orderBy(F.xxhash64(F.lit(f"{salt} {settings.seed}"), *IMPRESSIONS.key))
+        return rows.withColumn("place", F.row_number().over(order))
+
+    others = numbered("outcome").select("ds", "place", *OUTCOMES)
+    drawn = numbered("row").drop(*OUTCOMES).join(others, on=["ds", "place"], how="inner")
+    lake.publish(
+        drawn.select(*IMPRESSIONS.column_names),
+        IMPRESSIONS,
+        days,
+        validate=lambda _, __, seen: seen,
+        job="ablation",
+        seconds=lambda: 0.0,
+        reads={},
+    )
+
+
+def _labels(rows: Examples) -> np.ndarray:
+    import numpy as np
+
+    labels: np.ndarray = rows.label(HEAD).astype(np.float64)
+    return labels
+
+
+def _generator(seed: int) -> np.random.Generator:
+    import numpy as np
+
+    return np.random.default_rng(seed)
+
+
+def _text(
+    found: Mapping[tuple[str, str], Estimate], systems: Sequence[str], test: Examples, seeds: int, seed: int
+) -> str:
+    import numpy as np
+
+    lines = [
+        f"{len(test.user):,} impressions of {len(np.unique(test.user)):,} users on the test days; means over {seeds} "
+        f"fits (seeds {seed} to {seed + seeds - 1}). Lost: all groups less the row's system; above 0, what was left "
+        "out helped.",
+        "",
+        "| | GAUC | nDCG@5 | GAUC lost | nDCG@5 lost |",
+        "|---|---|---|---|---|",
+    ]
+    for system in systems:
+        own = [_figure(found[system, metric]) for metric in METRICS]
+        lost = [found.get((f"{FULL}_minus_{system}", metric)) for metric in METRICS]
+        cells = [_figure(each, "+") if each else "" for each in lost]
+        lines.append(f"| {system} | {' | '.join([*own, *cells])} |")
+    return "\n".join(lines)
+
+
+def _figure(estimate: Estimate, sign: str = "") -> str:
+    return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"

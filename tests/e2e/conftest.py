@@ -1,0 +1,40 @@
+"""One small world and one installation that all end-to-end tests of a night share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, TRAINING, make_logs, request, small
+
+from core.run import run_jobs
+from core.settings import Settings
+from jobs._registry import all_jobs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_logs(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="session")
+def trained(spark: SparkSession, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An installation with nine days of history and a champion, before its first night."""
+    settings = small(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REELFEED_HOME", raising=False)
+        run_jobs(all_jobs(), (*HISTORY, *TRAINING), request(logs, FIRST, EVE), settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def night(trained: Settings, logs: Path) -> Settings:
+    """The same installation after its night."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REELFEED_HOME", raising=False)
+        run_jobs(all_jobs(), NIGHTLY, request(logs, NIGHT, NIGHT), trained)
+    return trained

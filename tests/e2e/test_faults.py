@@ -1,0 +1,144 @@
+"""Nights with something missing, late or changed: a feed comes out all the same, and says what it was made of."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from worlds import FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, make_logs, request, small
+
+from core.lake import Lake
+from core.run import run_jobs
+from core.settings import Settings
+from core.tables.feeds import TABLE as FEEDS
+from core.tables.health import TABLE as HEALTH
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.parity import TABLE as PARITY
+from features.catalog import all_groups
+from jobs._registry import all_jobs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JOBS = all_jobs()
+NEXT = NIGHT + timedelta(days=1)
+LATE, ARRIVED = FIRST + timedelta(days=1), FIRST + timedelta(days=4)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REELFEED_HOME", raising=False)
+
+
+def served(settings: Settings) -> set[int]:
+    return set(Lake(settings.lake).read_arrow(FEEDS, [NIGHT], ["user_id"])["user_id"].to_pylist())
+
+
+def test_without_tonight_s_features_the_feed_comes_out_marked_degraded(
+    night: Settings, trained: Settings, logs: Path, tmp_path: Path
+) -> None:
+    settings = as_it_was_before_the_night(trained, tmp_path)
+    without = [name for name in NIGHTLY if name != "build_features"]
+    run_jobs(JOBS, without, request(logs, NIGHT, NIGHT), settings)
+    tiers = Lake(settings.lake).read_arrow(FEEDS, [NIGHT], ["tier"])["tier"].unique().to_pylist()
+    assert "degraded" in tiers
+    assert "personal" not in tiers
+    assert served(settings) == served(night), "some users lost their feed"
+
+
+def test_killed_half_way_the_feature_job_carries_on_to_the_same_snapshots(
+    night: Settings, trained: Settings, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = as_it_was_before_the_night(trained, tmp_path)
+    run_jobs(JOBS, ["ingest_events"], request(logs, NIGHT, NIGHT), settings)
+    commit, commits = Lake._commit, list[str]()
+
+    def die_at_the_ninth(lake: Lake, table: Any, *others: Any) -> int:
+        commits.append(table.name)
+        if len(commits) == 9:
+            raise KeyboardInterrupt("killed")
+        return commit(lake, table, *others)
+
+    monkeypatch.setattr(Lake, "_commit", die_at_the_ninth)
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(JOBS, ["build_features"], request(logs, NIGHT, NIGHT), settings)
+    monkeypatch.setattr(Lake, "_commit", commit)
+    run_jobs(JOBS, ["build_features"], request(logs, NIGHT, NIGHT), settings)
+    for group in all_groups().values():
+        mine, theirs = Lake(settings.lake), Lake(night.lake)
+        assert mine.partitions(group.snapshot, [NIGHT]) == theirs.partitions(group.snapshot, [NIGHT]), group.name
+
+
+def test_rows_three_days_late_change_no_earlier_day_and_later_days_are_as_if_they_had_been_in_time(
+    trained: Settings, tmp_path: Path
+) -> None:
+    folder = make_logs(tmp_path / "logs")
+    moved = _delay(folder)
+    settings = small(tmp_path / "home")
+    run_jobs(JOBS, HISTORY, request(folder, FIRST, ARRIVED), settings)
+    late, timely = Lake(settings.lake), Lake(trained.lake)
+    missing = (
+        timely.partitions(IMPRESSIONS, [LATE])[str(LATE)].rows - late.partitions(IMPRESSIONS, [LATE])[str(LATE)].rows
+    )
+    assert 100 < missing <= moved, "copies of one impression count once"
+    for group in all_groups().values():
+        before, after = (lake.partitions(group.snapshot, [LATE, ARRIVED]) for lake in (timely, late))
+        assert before[str(LATE)] != after[str(LATE)], f"{group.name}: the delay did not show on the day itself"
+        # Whether the viewer followed the author is asked of the day a row arrived on.
+        if not group.where:
+            assert before[str(ARRIVED)] == after[str(ARRIVED)], group.name
+
+
+def _delay(folder: Path) -> int:
+    """Moves the impressions of LATE of one user in twenty, drawn by seed, to the logs of ARRIVED; returns how many."""
+    day, arrival = (folder / f"day={each}" / "impressions.parquet" for each in (LATE, ARRIVED))
+    rows, later = pq.read_table(day), pq.read_table(arrival)
+    # Copies of one impression travel together, and what is broken stays where it is.
+    shown, user = rows["shown_at"].to_pylist(), rows["user_id"].to_pylist()
+    sound = [
+        at is not None and str(at.date()) == str(LATE) and who is not None for at, who in zip(shown, user, strict=True)
+    ]
+    chosen = np.random.default_rng(5).choice(sorted({who for who, ok in zip(user, sound, strict=True) if ok}), 8, False)
+    late = pa.array([ok and who in set(chosen.tolist()) for who, ok in zip(user, sound, strict=True)])
+    pq.write_table(pa.concat_tables([later, rows.filter(late)]), arrival)
+    pq.write_table(rows.filter(pa.compute.invert(late)), day)
+    return int(np.sum(late.to_numpy(zero_copy_only=False)))
+
+
+def test_parity_is_whole_until_a_table_changes_and_then_names_it(
+    night: Settings, logs: Path, tmp_path: Path, spark: SparkSession
+) -> None:
+    shutil.copytree(night.home_path, tmp_path / "home")
+    settings = small(tmp_path / "home")
+    run_jobs(JOBS, ["check_parity", "check_health"], request(logs, NEXT, NEXT), settings)
+    (seen,) = Lake(settings.lake).read_arrow(PARITY, [NEXT]).to_pylist()
+    assert (seen["feed_ds"], seen["mismatched"], seen["mismatch_rate"], seen["changed"]) == (NIGHT, 0, 0.0, [])
+    assert seen["rows"] > 1000
+
+    group = all_groups()["video_reception"]
+    lake = Lake(settings.lake)
+    snapshot = lake.read(spark, group.snapshot, [NIGHT])
+    changed = snapshot.withColumn("like_rate_7d", (snapshot["like_rate_7d"] + 0.25).cast("float"))
+    lake.publish(changed, group.snapshot, [NIGHT], validate=lambda *_: [], job="hand", seconds=lambda: 0.0, reads={})
+    run_jobs(JOBS, ["check_parity"], request(logs, NEXT, NEXT), settings)
+    (seen,) = Lake(settings.lake).read_arrow(PARITY, [NEXT]).to_pylist()
+    assert seen["mismatch_rate"] > 0.9
+    assert seen["changed"] == [group.snapshot.name]
+
+
+def test_health_tells_how_late_every_group_is(night: Settings, logs: Path, tmp_path: Path) -> None:
+    shutil.copytree(night.home_path, tmp_path / "home")
+    settings = small(tmp_path / "home")
+    run_jobs(JOBS, ["check_health"], request(logs, NEXT, NEXT), settings)
+    rows = Lake(settings.lake).read_arrow(HEALTH, [NEXT]).to_pylist()
+    (seen,) = [row for row in rows if row["table"] == all_groups()["video_reception"].snapshot.name]
+    assert (seen["newest"], seen["lag_hours"], seen["state"]) == (NIGHT, 24, "late")
+    run_jobs(JOBS, ["check_health"], request(logs, NIGHT, NIGHT), settings)
+    rows = Lake(settings.lake).read_arrow(HEALTH, [NIGHT]).to_pylist()
+    assert {row["state"] for row in rows} == {"fresh"}
