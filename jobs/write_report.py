@@ -81,13 +81,13 @@ def night_report(settings: Settings, ds: date, recipe: Recipe, user_id: int | No
     Raises MissingDataError where no feeds of `recipe` were published for `ds`, or the user has none.
     """
     lake = Lake(settings.lake)
-    feeds = lake.read_arrow(FEEDS, [ds])
+    feeds = lake.read_arrow(FEEDS, [ds], ["user_id", "tier"])
     lines = [f"Night of {ds} · recipe {recipe.name} ({recipe.hash})", "", "Funnel"]
     lines += [f"  {label:15} {rows:>12,} rows  {seconds:8.1f} s" for label, rows, seconds in funnel(lake, ds)]
     tiers = feeds["tier"].value_counts().to_pylist()
     shares = ", ".join(f"{tier['values']} {tier['counts'] / feeds.num_rows:.1%}" for tier in tiers)
     lines += [f"  feeds for {len(feeds['user_id'].unique()):,} users; slots by tier: {shares}", ""]
-    lines += [*_ranker(lake, ds, recipe), "", *_one_feed(feeds, user_id), "", "Open next"]
+    lines += [*_ranker(lake, ds, recipe), "", *_one_feed(lake, ds, feeds, user_id), "", "Open next"]
     lines += [
         "  make ui                      Airflow and MLflow in the browser",
         f"  reelfeed report --ds {ds} --user ID    another user's feed",
@@ -119,13 +119,14 @@ def _ranker(lake: Lake, ds: date, recipe: Recipe) -> list[str]:
     return lines
 
 
-def _one_feed(feeds: pyarrow.Table, user_id: int | None) -> list[str]:
+def _one_feed(lake: Lake, ds: date, feeds: pyarrow.Table, user_id: int | None) -> list[str]:
     import pyarrow.compute as pc
 
     if user_id is None:
         personal = feeds.filter(pc.equal(feeds["tier"], "personal"))
         user_id = (personal if personal.num_rows else feeds)["user_id"][0].as_py()
-    own = feeds.filter(pc.equal(feeds["user_id"], user_id)).sort_by("slot")
+    mine = (pc.field("ds") == ds) & (pc.field("user_id") == user_id)
+    own = lake.dataset(FEEDS).to_table(filter=mine).sort_by("slot")
     if not own.num_rows:
         raise MissingDataError(f"user {user_id} has no feed that night", where="table feeds")
     lines = [f"Feed of user {user_id}, first {SHOWN_SLOTS} of {own.num_rows} slots"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from datetime import date, datetime
@@ -46,7 +47,8 @@ def logs_folder(settings: Settings, logs: str, logs_dir: str) -> str:
     Raises UsageError where real logs are asked for without a folder.
     """
     if logs_dir:
-        return logs_dir
+        # Jobs run from the repository, whatever folder the caller stands in.
+        return str(Path(logs_dir).absolute())
     if logs == "simulated":
         return str(settings.home_path / "logs" / "simulated")
     raise UsageError(f"--logs {logs} needs a folder", next_step="add --logs-dir FOLDER (make: LOGS_DIR=FOLDER)")
@@ -60,6 +62,9 @@ def cli(context: click.Context, profile: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("reelfeed").setLevel(logging.INFO)
     context.obj = load_settings(profile)
+    if profile:
+        # What this process starts must run by the same profile.
+        os.environ["REELFEED_PROFILE"] = profile
 
 
 @cli.command()

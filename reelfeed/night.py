@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,8 +12,8 @@ import click
 
 from core.errors import UsageError
 from core.recipe import Recipe
-from core.run import Request, run_jobs
-from core.settings import Settings
+from core.run import Request
+from core.settings import ROOT, Settings
 
 HISTORY_JOBS = ("ingest_events", "build_features")
 TRAINING_JOBS = ("build_training_set", "train_ranker", "evaluate", "promote")
@@ -44,7 +46,6 @@ def whole_night(settings: Settings, logs: str, logs_dir: str, ds: date | None, r
     The simulated world is made first where it is missing. All days before `ds` are history: loaded in one Spark
     session, which also trains; then Airflow runs nightly_feed for `ds`. Raises what any step raises.
     """
-    from jobs._registry import all_jobs
     from jobs.ingest_events import adapters
     from jobs.write_report import night_report
     from reelfeed.airflow_env import run_dag
@@ -65,14 +66,26 @@ def whole_night(settings: Settings, logs: str, logs_dir: str, ds: date | None, r
             choices=[f"{there[0]} to {there[-1]}"],
             next_step="choose a later --ds",
         )
-    request = Request(history[-1], history[0], recipe, logs, logs_dir)
-    run_jobs(all_jobs(), (*HISTORY_JOBS, *TRAINING_JOBS), request, settings)
+    _load(Request(history[-1], history[0], recipe, logs, logs_dir))
     clock.lap("history and training")
     conf = {"ds": str(ds), "recipe": recipe.name, "logs": logs, "logs_dir": logs_dir}
     run_dag("nightly_feed", conf, settings)
     clock.lap("tonight's nightly_feed, through Airflow")
     click.echo(night_report(settings, ds, recipe, None))
     click.echo(clock.text())
+
+
+def _load(request: Request) -> None:
+    """Runs the jobs of history and training in a process of their own, whose Spark ends before Airflow starts its own.
+
+    Where they fail, so does this process, with their exit code: they have said why.
+    """
+    arguments = ["--from", str(request.first), "--ds", str(request.ds), "--recipe", request.recipe.name]
+    arguments += ["--logs", request.logs, "--logs-dir", request.logs_dir]
+    command = [sys.executable, "-m", "reelfeed", "run", *HISTORY_JOBS, *TRAINING_JOBS, *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
 
 
 class _Clock:

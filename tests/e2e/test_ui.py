@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.settings import ROOT
+from models.heads import head_names
 from reelfeed.processes import members
 from sim.logs import write_days
 from sim.world import WorldConfig
@@ -130,10 +131,24 @@ def test_a_night_triggered_from_the_form_with_changed_params_succeeds(
     assert ended["conf"]["logs_dir"] == str(running.logs)
 
 
-def test_mlflow_shows_the_runs(running: Running, page: Page, tmp_path: Path) -> None:
+def test_mlflow_shows_the_runs_and_their_plots(running: Running, page: Page, tmp_path: Path) -> None:
+    import mlflow
+
     page.goto(f"{running.mlflow}/#/experiments")
     page.get_by_text("train_models").first.wait_for(timeout=MINUTES)
     shot(page, "mlflow-experiments", tmp_path)
+    client = mlflow.MlflowClient(running.mlflow)
+    experiment = client.get_experiment_by_name("train_models")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    plots = {file.path for file in client.list_artifacts(run.info.run_id, "reliability")}
+    assert {f"reliability/{part}_{head}.png" for part in ("validate", "test") for head in head_names()} <= plots
+    page.goto(f"{running.mlflow}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}")
+    page.get_by_text("test.challenger.long_view.gauc").first.wait_for(timeout=MINUTES)
+    shot(page, "mlflow-run", tmp_path)
+    page.goto(f"{page.url}/artifacts/importance.png")
+    page.locator("img[src*=importance], img[src^=blob]").first.wait_for(timeout=MINUTES)
+    shot(page, "mlflow-plot", tmp_path)
 
 
 def test_ctrl_c_leaves_no_process(running: Running) -> None:
