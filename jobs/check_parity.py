@@ -33,8 +33,8 @@ def _compared(ctx: JobContext, day: date) -> dict[str, object]:
 
     from features.point_in_time import vectors
 
-    mine = (F.col("recipe") == ctx.recipe.name) & F.col("features_hash").isNotNull()
-    served = ctx.read(FEEDS, [day]).where(mine).select("user_id", "video_id", "features_hash", "ds")
+    feeds = ctx.read(FEEDS, [day]).where("features_hash is not null")
+    served = feeds.where(F.col("recipe") == ctx.recipe.name).select("user_id", "video_id", "features_hash", "ds")
     known, _ = _knowledge.knowledge(ctx, [day])
     rows = _knowledge.feed_rows(served, ctx.read(VIDEOS, [day]), ctx.recipe.surface).cache()
     found = differing(vectors(rows, known)).groupBy().sum("rows", "same").first()
