@@ -145,8 +145,9 @@ def _remade(settings: Settings, request: Request, *, redrawn: bool = False) -> I
             for day, priors in estimate(*of).items()  # type: ignore[arg-type]
         }
 
+    source = settings.lake
     with tempfile.TemporaryDirectory() as home, mock.patch.dict("os.environ", {"REELFEED_HOME": home}):
-        shutil.copytree(settings.lake, Path(home) / "lake")
+        shutil.copytree(source, Path(home) / "lake")
         scratch = replace(with_home(settings, Path(home)), lake_uri=str(Path(home) / "lake"))
         if redrawn:
             _redraw(scratch, request)
