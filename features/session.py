@@ -1,6 +1,7 @@
 """What an impression's session had shown before it: known when the next video is asked for, never when a feed is made.
 
-A session ends where its user sees nothing for GAP_MINUTES. Every column looks at strictly earlier impressions alone.
+A session ends where its user sees nothing for GAP_MINUTES. Every column looks at strictly earlier impressions alone:
+one of the same moment takes a place among the last RECENT, but is not looked at.
 """
 
 from __future__ import annotations

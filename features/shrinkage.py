@@ -80,8 +80,11 @@ def sampled(tiles: DataFrame, group: FeatureGroup) -> DataFrame:
     return tiles.where(F.pmod(F.xxhash64(F.lit("prior"), *group.entity), F.lit(ONE_PAIR_IN)) == 0)
 
 
-def estimate(sums: DataFrame, group: FeatureGroup) -> dict[date, dict[str, Prior]]:
-    """Returns for each day of `sums` (with expected values) the prior of each rate and window, by column name."""
+def estimate(sums: DataFrame, group: FeatureGroup, days: Sequence[date]) -> dict[date, dict[str, Prior]]:
+    """Returns for each of `days` the prior of each rate and window, by column name, from `sums` with expected values.
+
+    A day of which `sums` has no row, as may be with a sample of few pairs, gets the declared strengths.
+    """
     columns = [(rate, window) for rate in group.rates for window in group.windows]
 
     def partial(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -100,11 +103,10 @@ def estimate(sums: DataFrame, group: FeatureGroup) -> dict[date, dict[str, Prior
 
     # A hundred and more sums over as many expressions: in numpy a moment's work, in Spark SQL mostly compiling.
     parts = sums.mapInArrow(partial, "ds date, moments array<bigint>").collect()
-    totals: dict[date, list[int]] = {}
-    for part in parts:
-        before = totals.get(part["ds"], [0] * len(part["moments"]))
-        totals[part["ds"]] = [a + b for a, b in zip(before, part["moments"], strict=True)]
     width = len(MOMENTS)
+    totals = {day: [0] * width * len(columns) for day in days}
+    for part in parts:
+        totals[part["ds"]] = [a + b for a, b in zip(totals[part["ds"]], part["moments"], strict=True)]
     return {
         day: {
             column_name(rate.name, window): _prior(found[i * width : (i + 1) * width], group.prior_strength)
@@ -130,7 +132,7 @@ def _moments(batch: pyarrow.RecordBatch, rate: Rate, window: Window) -> list[int
     above = batch.column(EXPECTED + column_name(rate.name, window)).to_numpy()
     one, many = n >= 1, n > 1
     parts = (one, n * one, n * (mean - above) ** 2 * one, (squares - top * mean) * many, (n - 1) * many)
-    return [int(np.floor(part * FIXED_POINT).astype(np.int64).sum()) for part in parts]
+    return [int(np.rint(part * FIXED_POINT).astype(np.int64).sum()) for part in parts]
 
 
 def _prior(moments: Sequence[int], declared: float) -> Prior:

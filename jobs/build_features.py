@@ -60,7 +60,7 @@ def _build(ctx: JobContext, group: FeatureGroup, impressions: DataFrame) -> Prio
         return shrinkage.expected(tiles.window_sums(of, group, ctx.days), group, parent, above)
 
     # Summing twice, once over few pairs, is quicker than keeping the sums of all.
-    priors = shrinkage.estimate(sums(shrinkage.sampled(window, group)), group)
+    priors = shrinkage.estimate(sums(shrinkage.sampled(window, group)), group, ctx.days)
     ctx.publish(group.snapshot, shrinkage.shrunk(sums(window), group, priors), grouped=True)
     return priors
 

@@ -1,11 +1,13 @@
-"""One small world and one installation that all end-to-end tests of a night share."""
+"""One small world, one slice of KuaiRand and an installation of each, shared by all end-to-end tests."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from kuairand import LAST, kuairand_request
 from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, TRAINING, make_logs, request, small
 
 from core.run import run_jobs
@@ -38,3 +40,14 @@ def night(trained: Settings, logs: Path) -> Settings:
         patch.delenv("REELFEED_HOME", raising=False)
         run_jobs(all_jobs(), NIGHTLY, request(logs, NIGHT, NIGHT), trained)
     return trained
+
+
+@pytest.fixture(scope="session")
+def kuairand(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An installation with the facts and features of all days of the slice; tests add their own training days."""
+    settings = small(tmp_path_factory.mktemp("kuairand"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REELFEED_HOME", raising=False)
+        run_jobs(all_jobs(), HISTORY, kuairand_request(LAST), settings)
+        # The address of the lake depends on the environment, which is only now as it was at the run.
+        return replace(settings, lake_uri=settings.lake, mlflow_uri=settings.tracking_uri)

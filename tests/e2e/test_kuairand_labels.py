@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from kuairand import needs_kuairand
 
 from core.lake import Lake
-from core.recipe import load_recipe
-from core.run import Request, run_jobs
-from core.settings import ROOT, load_settings, with_home
+from core.settings import Settings
 from core.tables.impressions import TABLE as IMPRESSIONS
-from jobs._registry import all_jobs
 from jobs.build_training_set import dated, split_days
 from models.watch_quantile import DurationRates, percentiles, rates_by_duration, watch_counts, with_percentile
 
@@ -28,32 +22,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import SparkSession
 
-RELEASE = Path(os.environ.get("REELFEED_KUAIRAND_DIR", ROOT.parent / "shared" / "data" / "kuairand-pure-slice"))
-FIRST, LAST = date(2022, 4, 25), date(2022, 5, 4)
-
-pytestmark = pytest.mark.skipif(
-    not RELEASE.exists(), reason="no KuaiRand files: set REELFEED_KUAIRAND_DIR to the release's folder"
-)
+pytestmark = needs_kuairand
 
 
 @pytest.fixture(scope="module")
-def rows(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def rows(spark: SparkSession, kuairand: Settings) -> pd.DataFrame:
     """Train 26 to 30 April, validate 1 and 2 May, test 3 and 4 May; percentiles are of the train part."""
-    local = load_settings("local")
-    settings = with_home(
-        replace(local, spark=replace(local.spark, shuffle_partitions=2)), tmp_path_factory.mktemp("home")
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("REELFEED_HOME", raising=False)
-        request = Request(LAST, FIRST, load_recipe("for_you"), "kuairand", str(RELEASE))
-        run_jobs(all_jobs(), ("ingest_events",), request, settings)
-        lake = Lake(settings.lake)
-        days = lake.days(IMPRESSIONS)
-        split = split_days(days, settings.split)
-        impressions = lake.read(spark, IMPRESSIONS, days)
-        in_parts = dated(impressions, split, settings.publish_hour, settings.split.embargo_hours)
-        labelled = with_percentile(in_parts, percentiles(watch_counts(in_parts)))
-        return labelled.select("part", "video_id", "duration_ms", "is_long_view", "watch_percentile").toPandas()
+    lake = Lake(kuairand.lake)
+    days = lake.days(IMPRESSIONS)
+    split = split_days(days, kuairand.split)
+    impressions = lake.read(spark, IMPRESSIONS, days)
+    in_parts = dated(impressions, split, kuairand.publish_hour, kuairand.split.embargo_hours)
+    labelled = with_percentile(in_parts, percentiles(watch_counts(in_parts)))
+    return labelled.select("part", "video_id", "duration_ms", "is_long_view", "watch_percentile").toPandas()
 
 
 def chance_spread(chosen: pd.DataFrame, positive: NDArray[np.bool_], found: DurationRates) -> NDArray[np.float64]:

@@ -250,7 +250,7 @@ def values(spark: SparkSession) -> dict[tuple[str, str], float]:
         summed = window_sums(tiles(arrived, group), group, [BEFORE, AFTER])
         sums = expected(summed, group, parent, snapshots.get(group.parent))
         # The job estimates strengths of pairs from a sample, which of so few may be empty.
-        snapshots[group.name] = shrunk(sums, group, estimate(sums, group)).localCheckpoint()
+        snapshots[group.name] = shrunk(sums, group, estimate(sums, group, [BEFORE, AFTER])).localCheckpoint()
     rows = with_session(impressions).where(F.col("shown_on") == F.lit(SHOWN))
     rows = rows.withColumn("snapshot_ds", snapshot_day(publish_hour=3))
     rows = rows.join(videos[-1].select("video_id", *UPLOAD_COLUMNS), on="video_id", how="left")

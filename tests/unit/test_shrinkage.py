@@ -50,7 +50,7 @@ def drawn(spark: SparkSession, strength: float, videos: int = 3000, seed: int = 
 
 @pytest.mark.parametrize("strength", [3.0, 20.0, 60.0])
 def test_the_strength_that_made_the_data_is_found(spark: SparkSession, strength: float) -> None:
-    prior = estimate(drawn(spark, strength), GROUP)[DAY][NAME]
+    prior = estimate(drawn(spark, strength), GROUP, [DAY])[DAY][NAME]
     assert prior.estimated
     assert prior.strength == pytest.approx(strength, rel=0.25)
 
@@ -58,20 +58,20 @@ def test_the_strength_that_made_the_data_is_found(spark: SparkSession, strength:
 def test_entities_that_do_not_differ_lean_wholly_on_their_parent(spark: SparkSession) -> None:
     generator = np.random.default_rng(2)
     frame = sums(spark, [20] * 500, np.sort(generator.binomial(20, LONG_VIEW_RATE.base, 500)).tolist())
-    assert estimate(frame, GROUP)[DAY][NAME].strength > 100
+    assert estimate(frame, GROUP, [DAY])[DAY][NAME].strength > 100
     alike = sums(spark, [10] * 500, [3] * 500)
-    assert estimate(alike, GROUP)[DAY][NAME].strength == STRONGEST
+    assert estimate(alike, GROUP, [DAY])[DAY][NAME].strength == STRONGEST
 
 
 def test_with_too_few_entities_the_declared_strength_serves(spark: SparkSession) -> None:
     few = FEWEST_ENTITIES - 1
-    prior = estimate(sums(spark, [10] * few, list(range(1, 10)) * 3 + [1] * (few - 27)), GROUP)[DAY][NAME]
+    prior = estimate(sums(spark, [10] * few, list(range(1, 10)) * 3 + [1] * (few - 27)), GROUP, [DAY])[DAY][NAME]
     assert (prior.strength, prior.estimated) == (25.0, False)
 
 
 def test_the_strength_does_not_depend_on_how_rows_lie(spark: SparkSession) -> None:
     frame = drawn(spark, 20.0)
-    assert estimate(frame, GROUP) == estimate(frame.orderBy("long_views_7d").repartition(5), GROUP)
+    assert estimate(frame, GROUP, [DAY]) == estimate(frame.orderBy("long_views_7d").repartition(5), GROUP, [DAY])
 
 
 def test_a_rate_of_nothing_is_its_prior_and_of_much_its_own(spark: SparkSession) -> None:
@@ -102,7 +102,8 @@ def test_a_day_has_the_same_strength_alone_and_in_a_range(spark: SparkSession) -
 
     def strengths(days: list[date]) -> dict[str, Prior]:
         arrived = sampled(tiles.where(F.col("ds") <= days[-1]), group)
-        return estimate(expected(window_sums(arrived, group, days), group, above, parents), group)[days[0]]
+        sums = expected(window_sums(arrived, group, days), group, above, parents)
+        return estimate(sums, group, days)[days[0]]
 
     first, second = date(2026, 1, 1), date(2026, 1, 2)
     alone = strengths([first])
