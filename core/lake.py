@@ -11,7 +11,7 @@ import json
 import posixpath
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,8 +159,8 @@ class Lake:
 
         `frame` must have the table's columns and no other days. `validate` sees the written rows and what one pass
         over them found, and returns all findings; any that says stop raises ContractError and nothing is published.
-        Days whose content is already there, hash for hash, are not written again: then the newest commit is returned
-        as it stands.
+        Days whose content is already there, hash for hash, are not written again: then the commit that published the
+        first of them is returned, with all of `days`.
         """
         spark = frame.sparkSession
         folder = f"publish={uuid.uuid4().hex}"
@@ -181,7 +181,8 @@ class Lake:
         current = self.partitions(table, days)
         if self.exists(table) and all(current.get(day) == part for day, part in partitions.items()):
             _remove(target)
-            return next(publish for publish in self.history(table) if str(days[0]) in publish.days)
+            standing = next(publish for publish in self.history(table) if str(days[0]) in publish.days)
+            return replace(standing, days=partitions)
         notes = tuple(finding.text for finding in found)
         record = Publish(table.name, -1, job, round(seconds(), 3), partitions, reads, notes)
         version = self._commit(table, folder, target, days, record)

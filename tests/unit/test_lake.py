@@ -91,6 +91,14 @@ def test_the_same_content_again_is_no_new_version_whatever_its_order(lake: Lake,
     assert len(folders) == 1
 
 
+def test_days_that_came_one_by_one_are_no_new_version_together(lake: Lake, spark: SparkSession) -> None:
+    for day in (MONDAY, TUESDAY):
+        last = publish(lake, frame(spark, [row(1, day=day)]), [day])
+    again = publish(lake, frame(spark, [row(1, day=MONDAY), row(1, day=TUESDAY)]), [MONDAY, TUESDAY])
+    assert lake.open(WATCHES).version() == last.version
+    assert {day: part.rows for day, part in again.days.items()} == {"2026-01-05": 1, "2026-01-06": 1}
+
+
 def test_a_single_changed_value_is_a_new_version(lake: Lake, spark: SparkSession) -> None:
     first = publish(lake, frame(spark, [row(1), row(2)]))
     second = publish(lake, frame(spark, [row(1), row(2, 0.500001)]))
