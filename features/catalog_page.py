@@ -48,7 +48,7 @@ k how many impressions the prior is worth. k is estimated every night for each r
 too has its own parent's rates), or where a fact is unknown. **Known** nightly: there when a feed is made. Known at
 the request: learned from, but a feed is scored, and judged, with the **neutral** value in its place. **Max age** is
 how old a snapshot may be when it is used, counted from the end of its day; an older one knows of no one. Facts are
-read from the tables of the snapshot's own day.
+read from the tables of the snapshot's own day, or the newest before it that their max age allows.
 """
 
 
