@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import UsageError
 from core.lake import Lake, Publish
@@ -28,8 +28,9 @@ log = logging.getLogger("reelfeed")
 class Job:
     """One step of a night: one Airflow task, one `reelfeed run NAME`, one spark-submit.
 
-    `run` may read only tables in `reads` and must publish every table in `writes`, for all days it is given.
-    A job that `spans` is given a whole range of days at once; any other runs for the last day of the range alone.
+    `run` may read only tables in `reads` and must publish every table in `writes`, for all days it is given. Tables in
+    `keeps` are its own memory, which it may publish and read back: whether it does changes how long it takes, nothing
+    else. A job that `spans` is given a whole range of days at once; any other runs for the last day of the range alone.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Job:
     spans: bool = False
     timeout_minutes: int = 60
     retries: int = 2
+    keeps: tuple[Table, ...] = ()
 
 
 @dataclass
@@ -94,9 +96,10 @@ class JobContext:
         """Returns the same window of a table that this job has just published, at the version it published."""
         if not any(publish.table == table.name for publish in self.published):
             raise UsageError(f"job {self.job.name!r} reads table {table.name!r} back before it wrote it")
-        first = self.days[0] - timedelta(days=back)
-        there = [day for day in self.lake.days(table) if first <= day <= self.ds]
-        return self.lake.read(self.spark, table, there)
+        first, version = self.days[0] - timedelta(days=back), int(self.lake.open(table).version())
+        self.reads[table.name] = version
+        there = [day for day in self.lake.days(table, version) if first <= day <= self.ds]
+        return self.lake.read(self.spark, table, there, version)
 
     def days_of(self, table: Table) -> list[date]:
         """Returns the days up to `ds` for which `table` has rows."""
@@ -109,17 +112,30 @@ class JobContext:
         `grouped` rows were grouped by `ds` and the table's key: such a key cannot repeat, and is not looked for.
         Raises UsageError for a table that the job does not declare, ContractError for data that breaks it.
         """
-        if table not in self.job.writes:
+        self._may_publish(table)
+        validate = _as_seen if grouped else self._validate
+        return self._published(table, self.lake.publish(frame, table, self.days, validate=validate, **self._provenance))
+
+    def publish_files(self, table: Table, write: Callable[[str], None]) -> Publish:
+        """Publishes the Parquet files that `write` makes, as core/lake.py says; no key may repeat in them."""
+        self._may_publish(table)
+        done = self.lake.publish_files(self.spark, table, self.days, write, validate=_as_seen, **self._provenance)
+        return self._published(table, done)
+
+    @property
+    def _provenance(self) -> dict[str, Any]:
+        # Of the version as read so far: groups built side by side go on reading.
+        return {
+            "job": self.job.name,
+            "seconds": lambda: time.monotonic() - self.started,
+            "reads": dict(self.reads),
+        }
+
+    def _may_publish(self, table: Table) -> None:
+        if table not in (*self.job.writes, *self.job.keeps):
             raise self._undeclared(table, "writes", self.job.writes)
-        publish = self.lake.publish(
-            frame,
-            table,
-            self.days,
-            validate=self._validate if not grouped else lambda _, __, seen: seen,
-            job=self.job.name,
-            seconds=lambda: time.monotonic() - self.started,
-            reads=self.reads,
-        )
+
+    def _published(self, table: Table, publish: Publish) -> Publish:
         self.published.append(publish)
         for note in publish.notes:
             log.warning("%s: %s", table.name, note)
@@ -150,6 +166,11 @@ class JobContext:
             choices=[known.name for known in declared],
             next_step=f"add it to `{verb}` at the foot of that file",
         )
+
+
+def _as_seen(_: DataFrame, __: Table, seen: list[Finding]) -> list[Finding]:
+    """Adds nothing to what one pass over the rows found."""
+    return seen
 
 
 def in_order(jobs: Mapping[str, Job]) -> list[Job]:

@@ -101,7 +101,7 @@ class Lake:
         Raises MissingDataError for a day that is absent, unless the table may be empty (min_rows 0).
         """
         schema = spark_schema(table)
-        files = self._files(table, days, version)
+        files = self.files(table, days, version)
         if not files:
             return spark.createDataFrame([], schema)
         reader = spark.read.schema(schema).option("basePath", self.path(table))
@@ -116,7 +116,7 @@ class Lake:
         """
         from pyarrow import dataset
 
-        self._files(table, days, version)
+        self.files(table, days, version)
         wanted = dataset.field("ds").isin(list(days))
         return self.dataset(table, version).to_table(columns=list(columns) if columns else None, filter=wanted)
 
@@ -124,11 +124,12 @@ class Lake:
         """Returns `table` at `version` (default: newest) as an Arrow dataset, for reading a few rows without Spark."""
         from pyarrow import fs
 
-        store, base = fs.FileSystem.from_uri(_address(self.path(table)))
+        store, base = fs.FileSystem.from_uri(address(self.path(table)))
         # Arrow's own file system: through that of delta-rs, which is Python, one process in 25 aborted at its end.
         return self.open(table, version).to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(base, store))
 
-    def _files(self, table: Table, days: Sequence[date], version: int | None) -> list[str]:
+    def files(self, table: Table, days: Sequence[date], version: int | None = None) -> list[str]:
+        """Returns the addresses of the Parquet files that hold the rows of `days`, sorted; raises as `read` does."""
         there = set(self.days(table, version))
         absent = [day for day in days if day not in there]
         if absent and table.min_rows > 0:
@@ -157,15 +158,39 @@ class Lake:
     ) -> Publish:
         """Replaces the partitions `days` of `table` with the rows of `frame`, in one commit, or raises.
 
-        `frame` must have the table's columns and no other days. `validate` sees the written rows and what one pass
-        over them found, and returns all findings; any that says stop raises ContractError and nothing is published.
-        Days whose content is already there, hash for hash, are not written again: then the commit that published the
-        first of them is returned, with all of `days`.
+        `frame` must have the table's columns and no other days. Otherwise as `publish_files`.
         """
-        spark = frame.sparkSession
+        fitting = conform(frame, table)
+
+        def write(target: str) -> None:
+            fitting.write.partitionBy("ds").parquet(target)
+
+        return self.publish_files(
+            frame.sparkSession, table, days, write, validate=validate, job=job, seconds=seconds, reads=reads
+        )
+
+    def publish_files(
+        self,
+        spark: SparkSession,
+        table: Table,
+        days: Sequence[date],
+        write: Callable[[str], None],
+        *,
+        validate: Validate,
+        job: str,
+        seconds: Callable[[], float],
+        reads: dict[str, int],
+    ) -> Publish:
+        """Replaces the partitions `days` of `table` with the Parquet files that `write` puts into the folder it is
+        given, below ds=YYYY-MM-DD, in one commit, or raises.
+
+        `validate` sees the written rows and what one pass over them found, and returns all findings; any that says
+        stop raises ContractError and nothing is published. Days whose content is already there, hash for hash, are
+        not written again: then the commit that published the first of them is returned, with all of `days`.
+        """
         folder = f"publish={uuid.uuid4().hex}"
         target = posixpath.join(self.path(table), folder)
-        conform(frame, table).write.partitionBy("ds").parquet(target)
+        write(target)
         written = spark.read.schema(spark_schema(table)).parquet(target).select(*table.column_names)
         seen = _survey(written, table)
         partitions = _partitions(seen, days)
@@ -235,10 +260,13 @@ class Lake:
                 found.append(_publish(table, version, commit[PROVENANCE]))
         return found
 
-    def partitions(self, table: Table, days: Iterable[date]) -> dict[str, Partition]:
-        """Returns what stands now for each of `days`, by ISO day; days that were never published are absent."""
+    def partitions(self, table: Table, days: Iterable[date], version: int | None = None) -> dict[str, Partition]:
+        """Returns what stood at `version` (default: stands now) for each of `days`, by ISO day; days that were never
+        published are absent."""
         wanted, found = {str(day) for day in days}, dict[str, Partition]()
         for publish in self.history(table):
+            if version is not None and publish.version > version:
+                continue
             for day in wanted & publish.days.keys():
                 found.setdefault(day, publish.days[day])
         return found
@@ -311,7 +339,7 @@ def _written_files(target: str) -> list[tuple[str, int, int]]:
     """Returns path below `target`, size in bytes and modification time (Unix ms) of every Parquet file there."""
     from pyarrow import fs
 
-    store, base = fs.FileSystem.from_uri(_address(target))
+    store, base = fs.FileSystem.from_uri(address(target))
     infos = store.get_file_info(fs.FileSelector(base, recursive=True))
     return sorted(
         (posixpath.relpath(info.path, base), info.size, int((info.mtime_ns or 0) // 1_000_000))
@@ -323,11 +351,12 @@ def _written_files(target: str) -> list[tuple[str, int, int]]:
 def _remove(target: str) -> None:
     from pyarrow import fs
 
-    store, base = fs.FileSystem.from_uri(_address(target))
+    store, base = fs.FileSystem.from_uri(address(target))
     store.delete_dir(base)
 
 
-def _address(path: str) -> str:
+def address(path: str) -> str:
+    """Returns `path` as Arrow's file systems take it: a store's address, or an absolute path."""
     return path if "://" in path else str(Path(path).absolute())
 
 

@@ -45,7 +45,8 @@ class Settings:
 
     `home` holds the lake, MLflow's store and Data Docs (absolute, or relative to the repository).
     `publish_hour` is the local hour by which last night's feeds are served: impressions shown before it saw the
-    feed of the night before. `seed` feeds every generator. `threads` is LightGBM's thread count.
+    feed of the night before. `seed` feeds every generator. `threads` is LightGBM's thread count. A feature group whose
+    longest window holds at least `carry_from_tiles` tiles carries its sums from night to night; fewer are summed anew.
     """
 
     home: str
@@ -53,6 +54,7 @@ class Settings:
     history_days: int
     seed: int
     threads: int
+    carry_from_tiles: int
     spark: SparkSettings
     split: SplitSettings
     mlflow_uri: str = ""

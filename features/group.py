@@ -137,6 +137,24 @@ class FeatureGroup:
         )
 
     @property
+    def sums(self) -> Table:
+        """The table of windowed sums at the end of `ds`, carried from night to night by features/running.py."""
+        columns = tuple(
+            Column(column_name(measure.name, window), "bigint", f"{measure.doc} {window.doc}", minimum=0)
+            for measure in self.measures
+            for window in self.windows
+        )
+        return Table(
+            name=f"sums_{self.name}",
+            doc=f"Windowed sums behind {self.name}. {self.doc}",
+            owner=self.owner,
+            columns=(*self.entity_columns, *columns),
+            key=self.entity,
+            fresh_for_hours=self.max_age_hours,
+            min_rows=0,
+        )
+
+    @property
     def snapshot(self) -> Table:
         """The table of feature values as known at the end of `ds`: a row per entity seen in the longest window."""
         values = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from features.catalog import all_groups, fact_groups, served_groups
@@ -28,6 +28,9 @@ ROW_COLUMNS = (
 )
 """What a row must have. `shown_on` is the day of showing, for a feed the day after its snapshot."""
 
+MOST_NAMED = 5_000_000
+"""Rows whose entities every executor can be told: those of large snapshots that no row names need not move."""
+
 POPULARITY = ("video_reception", "long_view_rate_28d")
 
 
@@ -36,13 +39,14 @@ class Knowledge:
     """What was known at the end of each snapshot day that rows name, by `ds`.
 
     `snapshots` by group: a group that is absent counts as never having seen anyone. `users`, `videos` and `follows`
-    are the tables of these names.
+    are the tables of these names. `large` are groups whose snapshots hold far more entities than rows will name.
     """
 
     snapshots: Mapping[str, DataFrame]
     users: DataFrame
     videos: DataFrame
     follows: DataFrame
+    large: frozenset[str] = frozenset()
 
 
 def snapshot_day(publish_hour: int) -> Column:
@@ -69,6 +73,9 @@ def vectors(rows: DataFrame, known: Knowledge) -> DataFrame:
     joined = rows.withColumn(DURATION_BUCKET.name, F.expr(DURATION_BUCKET_SQL))
     joined = joined.withColumns({name: F.lit(value) for name, value in NEUTRAL.items() if name not in rows.columns})
     rows_alone, groups = joined, list(all_groups().values())
+    if known.large and rows.count() <= MOST_NAMED:
+        fewer = {name: narrowed(known.snapshots[name], all_groups()[name], rows_alone) for name in known.large}
+        known = replace(known, snapshots={**known.snapshots, **fewer})
     levels = {
         columns: [group for group in groups if group.entity and set(group.entity) <= set(columns)] for columns in LEVELS
     }
@@ -90,6 +97,14 @@ def vectors(rows: DataFrame, known: Knowledge) -> DataFrame:
         F.concat(*made, F.array(*facts)).alias("features"),
         F.expr(_place(group_name, column)).cast("double").alias("popularity"),
     )
+
+
+def narrowed(snapshot: DataFrame, group: FeatureGroup, rows: DataFrame) -> DataFrame:
+    """Returns `snapshot` without the entities and days that no one of `rows`, at most MOST_NAMED, names."""
+    from pyspark.sql import functions as F
+
+    named = rows.select(*group.entity, F.col("snapshot_ds").alias("ds"))
+    return snapshot.join(F.broadcast(named), on=[*group.entity, "ds"], how="left_semi")
 
 
 def _filled_level(entities: DataFrame, groups: Sequence[FeatureGroup], known: Knowledge) -> DataFrame:

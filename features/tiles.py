@@ -31,16 +31,25 @@ def derived(impressions: DataFrame, follows: DataFrame) -> DataFrame:
     )
 
 
-def tiles(impressions: DataFrame, group: FeatureGroup) -> DataFrame:
-    """Returns the tiles of `group`: one row per entity, day of event and `ds` of derived `impressions`, summed."""
+def measured(impressions: DataFrame, group: FeatureGroup) -> DataFrame:
+    """Returns the rows of derived `impressions` that `group` is about, with its measures: tiles not yet summed."""
     from pyspark.sql import functions as F
 
     known = impressions.dropna(subset=list(group.entity)) if group.entity else impressions
     if group.where:
         known = known.where(group.where)
-    sums = [F.sum(F.expr(f"cast({measure.sql} as bigint)")).alias(measure.name) for measure in group.measures]
-    summed = known.groupBy(*group.entity, F.col("shown_on").alias("event_on"), "ds").agg(*sums)
-    return summed.select(*group.tiles.column_names)
+    amounts = [F.expr(f"cast({measure.sql} as bigint)").alias(measure.name) for measure in group.measures]
+    return known.select(*group.entity, F.col("shown_on").alias("event_on"), *amounts, "ds")
+
+
+def tiles(impressions: DataFrame, group: FeatureGroup) -> DataFrame:
+    """Returns the tiles of `group`: one row per entity, day of event and `ds` of derived `impressions`, summed."""
+    from pyspark.sql import functions as F
+
+    sums = [F.sum(measure.name).alias(measure.name) for measure in group.measures]
+    summed = measured(impressions, group).groupBy(*group.entity, "event_on", "ds").agg(*sums)
+    # Late rows together: whoever asks for a day of event passes over the pages that do not hold it.
+    return summed.select(*group.tiles.column_names).sortWithinPartitions("event_on")
 
 
 def window_sums(tiles: DataFrame, group: FeatureGroup, days: Sequence[date]) -> DataFrame:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 TABLES = (USERS, VIDEOS, FOLLOWS, *[group.snapshot for group in all_groups().values()])
 
+LARGE = 2_000_000
+"""Rows from which on a snapshot is worth narrowing to the entities asked for."""
+
 
 def knowledge(ctx: JobContext, days: Sequence[date]) -> tuple[Knowledge, list[str]]:
     """Returns what was known at the end of each of `days`, and the names of tables that are late for any of them.
@@ -31,14 +34,18 @@ def knowledge(ctx: JobContext, days: Sequence[date]) -> tuple[Knowledge, list[st
 
     read: dict[str, DataFrame] = {}
     late: list[str] = []
+    rows: dict[str, int] = {}
     for table in TABLES:
         used = newest_usable(ctx.days_of(table), days, table.fresh_for_hours)
         if any(used.get(day) != day for day in days):
             late.append(table.name)
             log.warning("%s: its rows of %s", table.name, _told(used, days))
+        rows[table.name] = sum(part.rows for part in ctx.lake.partitions(table, used.values()).values())
         read[table.name] = _relabelled(ctx.read(table, sorted(set(used.values()))), used)
-    snapshots = {group.name: read[group.snapshot.name] for group in all_groups().values()}
-    return Knowledge(snapshots, read[USERS.name], read[VIDEOS.name], read[FOLLOWS.name]), late
+    groups = all_groups().values()
+    snapshots = {group.name: read[group.snapshot.name] for group in groups}
+    large = frozenset(group.name for group in groups if rows[group.snapshot.name] >= LARGE)
+    return Knowledge(snapshots, read[USERS.name], read[VIDEOS.name], read[FOLLOWS.name], large), late
 
 
 def feed_rows(asked: DataFrame, videos: DataFrame, surface: int) -> DataFrame:

@@ -7,6 +7,7 @@ from core.job import Job
 from core.registry import declarations
 from core.table import Table
 from features.catalog import all_groups
+from features.running import can_carry
 
 
 def all_jobs() -> dict[str, Job]:
@@ -17,8 +18,9 @@ def all_jobs() -> dict[str, Job]:
 
 
 def all_tables() -> dict[str, Table]:
-    """Returns every table by name, sorted: the files of core/tables/, and two for each feature group."""
+    """Returns every table by name, sorted: the files of core/tables/, and those of each feature group."""
     found: dict[str, Table] = declarations(tables, "TABLE")
     for group in all_groups().values():
-        found |= {group.tiles.name: group.tiles, group.snapshot.name: group.snapshot}
+        of_group = (group.tiles, group.snapshot, *([group.sums] if can_carry(group) else []))
+        found |= {table.name: table for table in of_group}
     return dict(sorted(found.items()))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from core.job import Job, JobContext
+from core.job import Job, JobContext, log
 from core.tables.feature_priors import TABLE as FEATURE_PRIORS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from features.catalog import all_groups, generations
 from features.group import FeatureGroup
+from features.running import can_carry
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -55,14 +56,42 @@ def _build(ctx: JobContext, group: FeatureGroup, impressions: DataFrame) -> Prio
     window = ctx.read_back(group.tiles, group.longest - 1)
     parent = all_groups()[group.parent] if group.parent else None
     above = ctx.read_back(parent.snapshot, 0) if parent else None
+    standing = carried(ctx, group)
 
-    def sums(of: DataFrame) -> DataFrame:
-        return shrinkage.expected(tiles.window_sums(of, group, ctx.days), group, parent, above)
+    def sums(sample: bool) -> DataFrame:
+        of = window if standing is None else standing
+        of = shrinkage.sampled(of, group) if sample else of
+        summed = tiles.window_sums(of, group, ctx.days) if standing is None else of
+        return shrinkage.expected(summed, group, parent, above)
 
     # Summing twice, once over few pairs, is quicker than keeping the sums of all.
-    priors = shrinkage.estimate(sums(shrinkage.sampled(window, group)), group, ctx.days)
-    ctx.publish(group.snapshot, shrinkage.shrunk(sums(window), group, priors), grouped=True)
+    priors = shrinkage.estimate(sums(sample=True), group, ctx.days)
+    ctx.publish(group.snapshot, shrinkage.shrunk(sums(sample=False), group, priors), grouped=True)
     return priors
+
+
+def carried(ctx: JobContext, group: FeatureGroup) -> DataFrame | None:
+    """Publishes and returns the windowed sums of `group`, made of those of the eve; None where that does not pay.
+
+    Where there are none of the eve, or tiles they were made of have changed since, they are made anew.
+    """
+    from features import running
+
+    eve, first = ctx.ds - timedelta(days=1), ctx.ds - timedelta(days=group.longest)
+    behind = [first + timedelta(days=i) for i in range(group.longest)]
+    there = ctx.lake.partitions(group.tiles, [*behind, ctx.ds])
+    many = sum(part.rows for part in there.values()) >= ctx.settings.carry_from_tiles
+    if not (many and len(ctx.days) == 1 and running.can_carry(group)):
+        return None
+    there.pop(str(ctx.ds), None)
+    made = next((publish for publish in ctx.lake.history(group.sums) if str(eve) in publish.days), None)
+    stands = made and ctx.lake.partitions(group.tiles, behind, made.reads.get(group.tiles.name, -1)) == there
+    files = running.by_bucket(ctx.lake.files(group.sums, [eve])) if stands else {}
+    tiles = ctx.read_back(group.tiles, group.longest)
+    changed = (running.changes if files else running.everything)(tiles, group, ctx.ds)
+    log.info("%s: %s", group.sums.name, f"carried on from {eve}" if files else "made anew from all tiles")
+    ctx.publish_files(group.sums, lambda target: running.write(changed, group, ctx.ds, files, target))
+    return ctx.read_back(group.sums, 0)
 
 
 JOB = Job(
@@ -73,4 +102,5 @@ JOB = Job(
     writes=(*[table for group in all_groups().values() for table in (group.tiles, group.snapshot)], FEATURE_PRIORS),
     run=run,
     spans=True,
+    keeps=tuple(group.sums for group in all_groups().values() if can_carry(group)),
 )

@@ -11,7 +11,7 @@ from core.tables.feeds import TABLE as FEEDS
 from core.tables.parity import TABLE as PARITY
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.videos import TABLE as VIDEOS
-from features.fingerprint import fingerprints
+from features.fingerprint import fingerprints, matrix
 from jobs import _knowledge
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def differing(rebuilt: DataFrame) -> DataFrame:
         for batch in batches:
             if not batch.num_rows:
                 continue
-            wide = batch.column("features").flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+            wide = matrix(batch)
             same = int(np.sum(fingerprints(wide) == batch.column("features_hash").to_numpy(zero_copy_only=False)))
             yield pa.RecordBatch.from_arrays([pa.array([batch.num_rows]), pa.array([same])], names=["rows", "same"])
 
@@ -75,9 +75,7 @@ def _changed(ctx: JobContext, day: date) -> list[str]:
         return []
     found = []
     for table in _knowledge.TABLES:
-        told = [publish for publish in ctx.lake.history(table) if str(day) in publish.days]
-        then = [publish for publish in told if publish.version <= scored.reads.get(table.name, -1)]
-        if told and (not then or then[0].days[str(day)] != told[0].days[str(day)]):
+        if ctx.lake.partitions(table, [day]) != ctx.lake.partitions(table, [day], scored.reads.get(table.name, -1)):
             found.append(table.name)
     return sorted(found)
 

@@ -11,7 +11,7 @@ from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.videos import TABLE as VIDEOS
 from features.catalog import feature_names
-from features.fingerprint import fingerprints
+from features.fingerprint import fingerprints, matrix
 from jobs import _knowledge
 from models.heads import HEADS
 from models.value import values
@@ -65,7 +65,7 @@ def _scored(rows: DataFrame, ranker: Ranker, weights: Mapping[str, float]) -> Da
         for batch in batches:
             if not batch.num_rows:
                 continue
-            wide = batch.column("features").flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+            wide = matrix(batch)
             predictions = ranker.predict(np.ascontiguousarray(wide[:, chosen], dtype=np.float32))[:, order]
             offsets = np.arange(0, predictions.size + 1, predictions.shape[1], dtype=np.int32)
             made = {

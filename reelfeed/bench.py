@@ -1,7 +1,8 @@
-"""`make bench`: the default world's whole night in scratch homes, timed and weighed, written to docs/benchmarks.md."""
+"""`make bench`: the default world's whole night, and the feature engine at size, timed into docs/benchmarks.md."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import statistics
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import click
@@ -18,25 +20,38 @@ from core.errors import ReelfeedError
 from core.settings import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+BEGIN, END = "<!-- bench {}: begin -->", "<!-- bench: end -->"
 NIGHT = date(2026, 1, 14)
+PARTS = ("night", "features")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
 
 
-def bench(runs: int) -> str:
-    """Runs the night `runs` times, writes the medians into docs/benchmarks.md and returns what it wrote.
+def bench(parts: Sequence[str], runs: int) -> str:
+    """Runs each of `parts`, names of PARTS, `runs` times, writes the medians into docs/benchmarks.md and returns them.
 
     Seconds are wall time; memory is the largest sum of resident sizes of all processes of a run, seen twice a second.
     Raises ReelfeedError where a night fails.
     """
+    from reelfeed.bench_features import bench_features
+
+    found = []
+    for part in parts:
+        found.append(bench_night(runs) if part == "night" else bench_features(runs))
+        before, begin, rest = DOCUMENT.read_text("utf-8").partition(BEGIN.format(part))
+        DOCUMENT.write_text(f"{before}{begin}\n{found[-1]}\n{END}{rest.partition(END)[2]}", "utf-8")
+    return "\n\n".join(found)
+
+
+def bench_night(runs: int) -> str:
+    """Returns the medians of `runs` nights as Markdown."""
     laps: dict[str, list[float]] = {}
     stages: dict[str, list[float]] = {}
     rows: dict[str, str] = {}
     peaks = []
     for number in range(1, runs + 1):
-        click.echo(f"run {number} of {runs} …")
+        click.echo(f"night {number} of {runs} …")
         said, peak = _one_night()
         peaks.append(peak)
         for seconds, name in LAP.findall(said):
@@ -44,11 +59,7 @@ def bench(runs: int) -> str:
         for name, count, seconds in STAGE.findall(said):
             stages.setdefault(name, []).append(float(seconds))
             rows[name] = count
-    text = _text(laps, stages, rows, peaks)
-    document = DOCUMENT.read_text("utf-8")
-    before, _, rest = document.partition(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
-    return text
+    return _text(laps, stages, rows, peaks)
 
 
 def _one_night() -> tuple[str, int]:
@@ -59,16 +70,24 @@ def _one_night() -> tuple[str, int]:
         process = subprocess.Popen(
             command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        peak = [0]
-        done = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(process.pid, peak, done))
-        watcher.start()
-        said, errors = process.communicate()
-        done.set()
-        watcher.join()
+        with weighed(process.pid) as peak:
+            said, errors = process.communicate()
     if process.returncode:
         raise ReelfeedError(f"the night failed: {errors.strip().splitlines()[-1]}", next_step="reelfeed night --ds …")
     return said, peak[0]
+
+
+@contextlib.contextmanager
+def weighed(pid: int) -> Iterator[list[int]]:
+    """Yields a list of one item: by the end, the most memory of process `pid` and its children, in bytes."""
+    peak, done = [0], threading.Event()
+    watcher = threading.Thread(target=_watch, args=(pid, peak, done))
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _watch(pid: int, peak: list[int], done: threading.Event) -> None:
@@ -88,6 +107,6 @@ def _text(laps: dict[str, list[float]], stages: dict[str, list[float]], rows: di
     lines += ["| stretch of `make run` | s |", "|---|---|"]
     lines += [f"| {name} | {statistics.median(seconds):.0f} |" for name, seconds in laps.items()]
     lines += ["", f"Peak memory of all processes: {statistics.median(peaks) / 2**30:.1f} GiB.", ""]
-    lines += ["| stage of the night | rows | s in its task, Spark's start excluded |", "|---|---|---|"]
+    lines += ["| stage of the night | rows | s from the job's start until published |", "|---|---|---|"]
     lines += [f"| {name} | {rows[name]} | {statistics.median(seconds):.1f} |" for name, seconds in stages.items()]
     return "\n".join(lines)

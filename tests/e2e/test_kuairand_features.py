@@ -138,8 +138,9 @@ def test_strengths_are_those_of_buhlmann_and_straub(
         if row["feature"].startswith(f"{group}__")
     }
     found = feature_oracle.strengths(oracle, group)
-    # No one follows anyone in KuaiRand.
-    assert {(row["day"], row["feature"]) for row in found} == published.keys() or group == "follower_reception"
+    # No one follows anyone in KuaiRand, so of followers there is nothing to estimate from.
+    estimable = set() if group == "follower_reception" else published.keys()
+    assert {(row["day"], row["feature"]) for row in found} == estimable
     for row in found:
         prior = published[row["day"], row["feature"]]
         # The engine rounds each entity's moments to 2⁻²⁰, which tells where a signal is rare.

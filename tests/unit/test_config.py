@@ -54,7 +54,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["true", "2.5", '"2"', "[2]"])
 def test_a_whole_number_is_a_whole_number(tmp_path: Path, value: str) -> None:
     with pytest.raises(UsageError, match="threads must be a int"):
-        settings_from(tmp_path, LOCAL.replace("threads      = 2", f"threads = {value}"))
+        settings_from(tmp_path, LOCAL.replace("threads          = 2", f"threads = {value}"))
 
 
 def test_a_whole_number_serves_where_a_fraction_is_meant() -> None:

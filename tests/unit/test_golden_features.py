@@ -254,7 +254,9 @@ def values(spark: SparkSession) -> dict[tuple[str, str], float]:
     rows = with_session(impressions).where(F.col("shown_on") == F.lit(SHOWN))
     rows = rows.withColumn("snapshot_ds", snapshot_day(publish_hour=3))
     rows = rows.join(videos[-1].select("video_id", *UPLOAD_COLUMNS), on="video_id", how="left")
-    known = Knowledge(snapshots, users[0].union(users[1]), videos[0].union(videos[1]), follows)
+    # Narrowed to what the rows name, as large snapshots are: other tests do without.
+    large = frozenset(snapshots)
+    known = Knowledge(snapshots, users[0].union(users[1]), videos[0].union(videos[1]), follows, large)
     found = {}
     for row in vectors(rows.cache(), known).collect():
         key = (row["user_id"], row["shown_hour"], row["shown_at"].minute)
