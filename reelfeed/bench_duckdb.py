@@ -8,9 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from core.lake import Lake
 from features.group import column_name
-from reelfeed.bench_features import DAYS, FIRST, GROUPS
+from reelfeed.bench_features import DAYS, FIRST, GROUPS, lake_of
 
 SHARE = "cast(floor(least(watch_ms / duration_ms, 1) * 1000) as bigint)"
 MEASURES = {  # as features/measures.py has them; no length is unknown here
@@ -43,7 +42,7 @@ def duck_sums(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 def duck_join(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """The sums of two days beside the impressions asked for, one Parquet file."""
     day = FIRST + timedelta(days=DAYS)
-    lake = Lake(str(folder / "lake"))
+    lake = lake_of(folder, day)
     values, joins = [], []
     for group in GROUPS:
         files = lake.files(group.sums, [day - timedelta(days=1), day])

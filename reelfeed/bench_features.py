@@ -94,12 +94,12 @@ class Bench:
     def median(self, name: str) -> float:
         return statistics.median(self.seconds[name])
 
-    def context(self, first: date, last: date) -> JobContext:
+    def context(self, first: date, last: date, end: date) -> JobContext:
         local = load_settings("local")
         spark = replace(local.spark, shuffle_partitions=8, driver_memory="4g")
         settings = with_home(replace(local, spark=spark), self.folder)
         days = tuple(first + timedelta(days=i) for i in range((last - first).days + 1))
-        return JobContext(JOB, days, settings, load_recipe("for_you"), "", "", Lake(str(self.folder / "lake")))
+        return JobContext(JOB, days, settings, load_recipe("for_you"), "", "", lake_of(self.folder, end))
 
     def impressions(self, ctx: JobContext, days: Sequence[date]) -> DataFrame:
         from pyspark.sql import functions as F
@@ -107,6 +107,11 @@ class Bench:
         files = [str(self.folder / "logs" / f"ds={day}") for day in days]
         rows = ctx.spark.read.option("basePath", str(self.folder / "logs")).parquet(*files)
         return rows.withColumn("ds", F.col("ds").cast("date"))
+
+
+def lake_of(folder: Path, end: date) -> Lake:
+    """Returns the lake in which the night of `end` is measured: nothing but what lies before it is there."""
+    return Lake(str(folder / f"lake-{end}"))
 
 
 def bench_features(runs: int) -> str:
@@ -118,21 +123,20 @@ def bench_features(runs: int) -> str:
 
 
 def measure(bench: Bench, runs: int) -> None:
-    """Fills `bench`, each thing and its peer in turn."""
-    write_logs(bench.folder / "logs", HISTORY + 1)
+    """Fills `bench`: each thing and its peer in turn, so that what the machine does meanwhile meets both."""
     near, far = FIRST + timedelta(days=DAYS), FIRST + timedelta(days=HISTORY)
-    load(bench, FIRST, near)
+    write_logs(bench.folder / "logs", HISTORY + 1)
+    load(bench, near)
+    load(bench, far)
     for _ in range(runs):
         bench.timed(f"full recompute, {DUCKDB}", lambda: _in_a_process("duck_sums", bench.folder))
         bench.timed("full recompute, Spark", lambda: full(bench, near))
-        bench.timed(f"a night after {DAYS} days", lambda: night(bench, near))
+        bench.timed(f"a night after {DAYS} days", lambda: night(bench, near, near))
+        bench.timed(f"a night after {HISTORY} days", lambda: night(bench, far, far))
     ask(bench, near)
     for _ in range(runs):
         bench.timed(f"join, {DUCKDB}", lambda: _in_a_process("duck_join", bench.folder))
         bench.timed("join, Spark", lambda: join(bench, near))
-    load(bench, near + timedelta(days=1), far)
-    for _ in range(runs):
-        bench.timed(f"a night after {HISTORY} days", lambda: night(bench, far))
 
 
 def write_logs(folder: Path, days: int) -> None:
@@ -178,25 +182,25 @@ def _impressions(
     )
 
 
-def load(bench: Bench, first: date, end: date) -> None:
-    """Publishes the tiles of the days from `first` until before `end`, and the sums of the last of them."""
+def load(bench: Bench, end: date) -> None:
+    """Publishes the tiles of all days before `end`, and the sums of the last of them."""
     from features.tiles import tiles
 
-    eve = end - timedelta(days=1)
+    first, eve = FIRST, end - timedelta(days=1)
     while first < eve:
-        ctx = bench.context(first, min(first + timedelta(days=DAYS), eve) - timedelta(days=1))
+        ctx = bench.context(first, min(first + timedelta(days=DAYS), eve) - timedelta(days=1), end)
         for group in GROUPS:
             ctx.publish(group.tiles, tiles(bench.impressions(ctx, ctx.days), group), grouped=True)
         first = ctx.ds + timedelta(days=1)
-    night(bench, eve)
+    night(bench, eve, end)
 
 
-def night(bench: Bench, day: date) -> None:
-    """Publishes tiles and sums of `day`, as build_features does."""
+def night(bench: Bench, day: date, end: date) -> None:
+    """Publishes tiles and sums of `day` in the lake of `end`, as build_features does."""
     from features.tiles import tiles
     from jobs.build_features import carried
 
-    ctx = bench.context(day, day)
+    ctx = bench.context(day, day, end)
     ctx = replace(ctx, settings=replace(ctx.settings, carry_from_tiles=0))
     for group in GROUPS:
         ctx.publish(group.tiles, tiles(bench.impressions(ctx, ctx.days), group), grouped=True)
@@ -208,7 +212,7 @@ def full(bench: Bench, day: date) -> None:
     from features import running
     from features.tiles import measured, window_sums
 
-    ctx = bench.context(day, day)
+    ctx = bench.context(day, day, day)
     seen = bench.impressions(ctx, [day - timedelta(days=i) for i in range(DAYS)])
     for group in GROUPS:
         target, rows = str(bench.folder / "full" / group.name), measured(seen, group)
@@ -224,7 +228,7 @@ def join(bench: Bench, day: date) -> None:
 
     from features.point_in_time import narrowed
 
-    ctx = bench.context(day, day)
+    ctx = bench.context(day, day, day)
     rows = ctx.spark.read.parquet(str(bench.folder / "asked"))
     names = [column.name for column in GROUPS[0].sums.columns if column.name != "video_id"]
     joined = rows
@@ -241,7 +245,7 @@ def ask(bench: Bench, day: date) -> None:
     """Writes JOINED impressions, with the days whose sums they see."""
     from pyspark.sql import functions as F
 
-    ctx = bench.context(day, day)
+    ctx = bench.context(day, day, day)
     rows = bench.impressions(ctx, [day - timedelta(days=1), day])
     keys = rows.select("user_id", "video_id", "author_id", "tag_id", F.col("ds").alias("snapshot_ds"))
     keys.limit(JOINED).repartition(4).write.parquet(str(bench.folder / "asked"))
