@@ -1,8 +1,8 @@
-"""Videos that were shown to the same people as the user's own recent videos, popularity taken out.
+"""Videos that were shown to the same people as the user's own recent videos.
 
-Similarity of videos i and j: users who met both / sqrt(users who met i × users who met j), over each user's last
-HISTORY videos; a long view counts like an impression (training on all impressions did better than on positives, see
-docs/benchmarks.md). Score for a user: sum of the similarities to their recent videos.
+Similarity of video j to video i: users who met both / (users who met i) ** DAMPING, over each user's last HISTORY
+videos; a long view counts like an impression. The popularity of j is not taken out: doing so lost two thirds of the
+recall (docs/benchmarks.md). Score for a user: sum of the similarities to their recent videos.
 Model: one part, `similar`, the NEIGHBOURS most similar videos of each video.
 """
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
 HISTORY = 60
-NEIGHBOURS = 60
+NEIGHBOURS = 120
+DAMPING = 0.25
+"""How much less a video says of a user for having been met by many; chosen on validation days."""
+
 MOST_USERS = 1_000_000
 """Users whose histories are compared, drawn by hash where there are more: bounds the driver's matrix to 60 M cells."""
 VIDEOS_AT_ONCE = 256
@@ -44,12 +47,12 @@ def fit(known: Known) -> DataFrame:
     shown = known.videos.select("video_id").orderBy("video_id").toArrow()["video_id"].to_numpy()
     # Each user counts once per video, so a column's sum is the number of users who met it.
     matrix = csc_array((np.ones(len(users)), (users, videos)))
-    popularity = np.sqrt(np.maximum(matrix.sum(axis=0), 1.0))
+    weight = np.maximum(matrix.sum(axis=0), 1.0) ** -DAMPING
     may_show = np.isin(video_ids, shown)
 
     def similar(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         for batch in batches:
-            yield nearest(batch.column("id").to_numpy(), matrix, popularity, may_show, video_ids)
+            yield nearest(batch.column("id").to_numpy(), matrix, weight, may_show, video_ids)
 
     spark = known.impressions.sparkSession
     blocks = spark.range(len(video_ids)).mapInArrow(similar, "entity_id bigint, video_id bigint, score double")
@@ -63,11 +66,11 @@ def fit(known: Known) -> DataFrame:
 
 
 def nearest(
-    rows: np.ndarray, matrix: csc_array, popularity: np.ndarray, may_show: np.ndarray, video_ids: np.ndarray
+    rows: np.ndarray, matrix: csc_array, weight: np.ndarray, may_show: np.ndarray, video_ids: np.ndarray
 ) -> pyarrow.RecordBatch:
     """Returns entity_id, video_id, score: the NEIGHBOURS most similar videos of each of `rows`, ties by video id.
 
-    `matrix` is (users, videos), 1 where the user met the video; `popularity` the square root of its column sums;
+    `matrix` is (users, videos), 1 where the user met the video; `weight` what a meeting of each video counts;
     `may_show` which videos may be proposed; `rows` are column numbers of the matrix.
     """
     import numpy as np
@@ -76,7 +79,7 @@ def nearest(
     found: list[list[np.ndarray]] = [[], [], []]
     for start in range(0, len(rows), VIDEOS_AT_ONCE):
         block = rows[start : start + VIDEOS_AT_ONCE]
-        scores = (matrix[:, block].T @ matrix).toarray() / np.outer(popularity[block], popularity)
+        scores = (matrix[:, block].T @ matrix).toarray() * weight[block][:, None]
         scores[np.arange(len(block)), block] = 0.0
         scores[:, ~may_show] = 0.0
         chosen = largest(scores, min(NEIGHBOURS, len(video_ids)))
