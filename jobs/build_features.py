@@ -77,11 +77,12 @@ def carried(ctx: JobContext, group: FeatureGroup) -> DataFrame | None:
     """
     from features import running
 
+    if len(ctx.days) > 1 or not can_carry(group):
+        return None
     eve, first = ctx.ds - timedelta(days=1), ctx.ds - timedelta(days=group.longest)
     behind = [first + timedelta(days=i) for i in range(group.longest)]
     there = ctx.lake.partitions(group.tiles, [*behind, ctx.ds])
-    many = sum(part.rows for part in there.values()) >= ctx.settings.carry_from_tiles
-    if not (many and len(ctx.days) == 1 and running.can_carry(group)):
+    if sum(part.rows for part in there.values()) < ctx.settings.carry_from_tiles:
         return None
     there.pop(str(ctx.ds), None)
     made = next((publish for publish in ctx.lake.history(group.sums) if str(eve) in publish.days), None)

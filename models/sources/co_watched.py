@@ -1,8 +1,8 @@
 """Videos that were shown to the same people as the user's own recent videos.
 
 Similarity of video j to video i: users who met both / (users who met i) ** DAMPING, over each user's last HISTORY
-videos; a long view counts like an impression. The popularity of j is not taken out: on sparse logs doing so lost two
-thirds of the recall (docs/benchmarks.md). Score for a user: sum of the similarities to their recent videos.
+videos; a long view counts like an impression. The popularity of j is not taken out: on sparse logs doing so lost
+most of the recall (docs/benchmarks.md). Score for a user: sum of the similarities to their recent videos.
 Model: one part, `similar`, the NEIGHBOURS most similar videos of each video.
 """
 
