@@ -68,6 +68,7 @@ GROUPS = {  # parents before their children
     "user_activity": About(("user_id",), ALL, ("7d", "28d"), RECEPTION, 20),
     "video_reception": About(("video_id",), ALL, EVERY, RECEPTION, 30),
     "follower_reception": About(("video_id",), "video_reception", ("28d",), AFFINITY, 30, "by_follower"),
+    "follower_author_reception": About(("author_id",), "author_reception", ("28d",), AFFINITY, 30, "by_follower"),
     "user_author_affinity": About(("user_id", "author_id"), "user_activity", ("28d",), AFFINITY, 10),
     "user_tag_affinity": About(("user_id", "tag_id"), "user_activity", ("28d",), AFFINITY, 10),
 }

@@ -156,6 +156,14 @@ EXPECTED: dict[str, list[tuple[str, str, float]]] = {
         # (1 + 30 * p) / (1 + 30) with p = (2 + 30 * (2 + 2) / 106) / (4 + 30), the video's like rate
         ("fourth", "like_rate_28d", 0.12140632),
     ],
+    "follower_author_reception": [  # of author 100: row 4 by user 1 since the 15th, then the late one by user 2
+        ("night", "showings_28d", 0.69314718),  # ln(1 + 1): row 4
+        ("night", "long_view_rate_28d", 0.34941718),  # (1 + 30 * 0.32773109) / (1 + 30)
+        ("fourth", "showings_28d", 1.0986123),  # ln(1 + 2)
+        # (2 + 30 * p) / (2 + 30) with p = (3 + 30 * 0.31132075) / (5 + 30), the author's rate
+        ("fourth", "long_view_rate_28d", 0.39302560),
+        ("untagged", "long_view_rate_28d", 0.30127815),  # n = 0 of author 200, so as the author
+    ],
     "content": [
         ("fourth", "duration", 20.0),
         ("fourth", "tags", 2.0),
