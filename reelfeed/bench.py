@@ -1,4 +1,4 @@
-"""`make bench`: the default world's whole night, and the feature engine at size, timed into docs/benchmarks.md."""
+"""`make bench`: the default world's whole night, and features and search at size, timed into docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.settings import ROOT
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench {}: begin -->", "<!-- bench: end -->"
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features")
+PARTS = ("night", "features", "search")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
@@ -35,10 +35,12 @@ def bench(parts: Sequence[str], runs: int) -> str:
     Raises ReelfeedError where a night fails.
     """
     from reelfeed.bench_features import bench_features
+    from reelfeed.bench_search import bench_search
 
+    measures = {"night": bench_night, "features": bench_features, "search": bench_search}
     found = []
     for part in parts:
-        found.append(bench_night(runs) if part == "night" else bench_features(runs))
+        found.append(measures[part](runs))
         before, begin, rest = DOCUMENT.read_text("utf-8").partition(BEGIN.format(part))
         DOCUMENT.write_text(f"{before}{begin}\n{found[-1]}\n{END}{rest.partition(END)[2]}", "utf-8")
     return "\n\n".join(found)
