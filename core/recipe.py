@@ -26,7 +26,9 @@ class _RecipeFile:
     length: int
     surface: int
     candidates: int
+    scored: int
     sources: dict[str, int]
+    kept: dict[str, int]
     value: dict[str, float]
     rules: tuple[dict[str, Any], ...]
 
@@ -35,8 +37,9 @@ class _RecipeFile:
 class Recipe:
     """A feed's decisions. `length` videos a user on `surface`, chosen from `candidates` merged candidates.
 
-    `sources` maps a source to the number of candidates asked of it per user; `value` maps every head to its
-    weight per unit of calibrated prediction; `rules` are applied top to bottom.
+    Of these the pre-ranker leaves `scored` to the ranker. `sources` maps a source to the number of candidates asked of
+    it per user, `kept` to how many of its first no cut may drop; `value` maps every head to its weight per unit of
+    calibrated prediction; `rules` are applied top to bottom.
     """
 
     name: str
@@ -45,7 +48,9 @@ class Recipe:
     length: int
     surface: int
     candidates: int
+    scored: int
     sources: dict[str, int]
+    kept: dict[str, int]
     value: dict[str, float]
     rules: tuple[RuleUse, ...]
 
@@ -63,9 +68,8 @@ def load_recipe(name: str) -> Recipe:
         RuleUse(str(rule.get("rule", "")), {key: value for key, value in rule.items() if key != "rule"})
         for rule in file.rules
     )
-    return Recipe(
-        name, file.doc, file.owner, file.length, file.surface, file.candidates, file.sources, file.value, rules
-    )
+    decisions = {key: value for key, value in vars(file).items() if key != "rules"}
+    return Recipe(name=name, rules=rules, **decisions)
 
 
 def recipe_names() -> list[str]:

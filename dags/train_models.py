@@ -17,5 +17,5 @@ dag = following(
     owner="feed-ranking",
     after="build_features",
     tags=["tier-2"],
-    jobs=["build_training_set", "train_ranker", "evaluate", "promote"],
+    jobs=["fit_blend", "build_training_set", "train_ranker", "evaluate", "promote"],
 )

@@ -12,11 +12,13 @@ from core.tables.feeds import TABLE as FEEDS
 from core.tables.feeds import TERMS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
+from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from models.history import DAYS
 from models.serving import FALLBACK
+from models.slate import COLUMNS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 def run(ctx: JobContext) -> None:
     """Publishes a feed for every user of table users.
 
-    Raises ContractError where a user would have none at all.
+    Raises ContractError where a user would have none at all, though there is something left to show.
     """
     from pyspark.sql import functions as F
 
@@ -44,9 +46,12 @@ def run(ctx: JobContext) -> None:
     videos = ctx.read(VIDEOS).select(
         "video_id", "author_id", F.expr("is_visible and not is_advert").alias("is_showable")
     )
-    models = ctx.read(SOURCE_MODELS).where(F.col("source") == FALLBACK)
+    everyones = (F.col("source") == FALLBACK) & (F.col("part") == "everyone")
+    models = ctx.read(SOURCE_MODELS).where(everyones).select(F.col("target_id").alias("video_id"), "score", "part")
     popular = _popular(models, videos)
-    asking = _asking(histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users), scored, videos)
+    sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
+    met = histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users).cache()
+    asking = _asking(met, scored.join(sources, on=["user_id", "video_id"], how="left"), videos)
 
     def fill(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         for batch in batches:
@@ -55,7 +60,6 @@ def run(ctx: JobContext) -> None:
     slots = asking.mapInArrow(fill, SLATE_DDL)
     fallback = F.array(F.struct(F.lit(FALLBACK).alias("source"), F.col("place").alias("rank"), F.col("score")))
     about = models.select("video_id", "score", F.row_number().over(_by_score()).alias("place"))
-    sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
     feed = (
         slots.join(scored.drop("ds"), on=["user_id", "video_id"], how="left")
         .join(sources, on=["user_id", "video_id"], how="left")
@@ -71,6 +75,7 @@ def run(ctx: JobContext) -> None:
             F.when(F.col("is_degraded") & (F.col("tier") == "personal"), "degraded")
             .otherwise(F.col("tier"))
             .alias("tier"),
+            F.lit(_absent(ctx)).cast("array<string>").alias("absent_sources"),
             F.coalesce("model", F.lit("")).alias("model"),
             "features_hash",
             F.lit(ctx.recipe.hash).alias("recipe_hash"),
@@ -78,9 +83,16 @@ def run(ctx: JobContext) -> None:
         )
         .cache()
     )
-    _check_lengths(feed, users.count(), length)
+    _check_lengths(feed, met, videos, length)
     ctx.publish(FEEDS, feed)
     feed.unpersist()
+    met.unpersist()
+
+
+def _absent(ctx: JobContext) -> list[str]:
+    """Returns the sources of the recipe that had no model tonight."""
+    fitted = {row["source"] for row in ctx.read(SOURCE_FITS).where("state = 'fitted'").collect()}
+    return sorted(ctx.recipe.sources.keys() - fitted)
 
 
 def _by_score() -> WindowSpec:
@@ -95,7 +107,7 @@ def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
     from pyspark.sql import functions as F
 
     listed = model.join(videos, on="video_id", how="inner").orderBy(F.desc("score"), "video_id")
-    table = listed.select("video_id", "author_id", "is_showable").toArrow()
+    table = listed.select("video_id", "author_id", "is_showable", F.lit(0).alias("fresh_rank")).toArrow()
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
@@ -103,37 +115,45 @@ def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame
     """Returns one row per user: user_id, seen, candidates, as models.slate takes them."""
     from pyspark.sql import functions as F
 
-    about = scored.select("user_id", "video_id", "value").join(F.broadcast(videos), on="video_id", how="inner")
-    one = F.struct("video_id", "value", "author_id", "is_showable")
+    fresh = "coalesce(get(sources.rank, cast(array_position(sources.source, 'fresh') as int) - 1), 0)"
+    ranked = scored.select("user_id", "video_id", "value", F.expr(fresh).alias("fresh_rank"))
+    about = ranked.join(F.broadcast(videos), on="video_id", how="inner")
+    one = F.struct("value", *COLUMNS)
     lists = about.groupBy("user_id").agg(F.collect_list(one).alias("candidates"))
     joined = users.select("user_id", "seen").join(lists, on="user_id", how="left")
     nothing = F.array().cast(lists.schema["candidates"].dataType)
     return joined.select("user_id", "seen", F.coalesce("candidates", nothing).alias("candidates"))
 
 
-def _check_lengths(feed: DataFrame, users: int, length: int) -> None:
-    """Logs feeds shorter than asked; raises ContractError where a user has none."""
+def _check_lengths(feed: DataFrame, met: DataFrame, videos: DataFrame, length: int) -> None:
+    """Logs short feeds, and users who have seen everything; raises ContractError where others have no feed."""
     from pyspark.sql import functions as F
 
     lengths = feed.groupBy("user_id").agg(F.count(F.lit(1)).alias("slots"))
-    (seen,) = lengths.agg(
-        F.count(F.lit(1)).alias("users"), F.count_if(F.col("slots") < length).alias("short")
-    ).collect()
-    if seen["users"] < users:
+    there = met.select("user_id", "seen").join(lengths, on="user_id", how="left").cache()
+    showable = videos.where("is_showable").count()
+    without = there.where(F.col("slots").isNull() & (F.size("seen") < showable)).count()
+    users, none, short = there.agg(
+        F.count(F.lit(1)), F.count_if(F.col("slots").isNull()), F.count_if(F.col("slots") < length)
+    ).collect()[0]
+    there.unpersist()
+    if without:
         raise ContractError(
-            f"{users - seen['users']:,} of {users:,} users would have no feed",
+            f"{without:,} of {users:,} users would have no feed",
             where="table feeds: nothing was published",
             next_step="look at tables source_models and videos of that day: is anything left to show?",
         )
-    if seen["short"]:
-        log.warning("%s of %s feeds are shorter than %s videos", f"{seen['short']:,}", f"{users:,}", length)
+    if none:
+        log.warning("%s of %s users have seen everything there is and get no feed", f"{none:,}", f"{users:,}")
+    if short:
+        log.warning("%s of %s feeds are shorter than %s videos", f"{short:,}", f"{users:,}", length)
 
 
 JOB = Job(
     name="build_feed",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS),
+    reads=(CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS, SOURCE_FITS),
     writes=(FEEDS,),
     run=run,
 )

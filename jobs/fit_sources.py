@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
-from core.job import Job, JobContext, log
-from core.tables.impressions import TABLE as IMPRESSIONS
+from core.errors import MissingDataError
+from core.job import Job, JobContext
+from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.source_models import TABLE as SOURCE_MODELS
-from core.tables.videos import TABLE as VIDEOS
-from models.history import DAYS
+from jobs import _sources
+
+EXPERIMENT = "candidate_sources"
 
 
 def run(ctx: JobContext) -> None:
-    """Publishes the models of every source that the recipe serves, and of trending, which fills short feeds."""
+    """Publishes the models of every source that the recipe serves, and of the one that fills short feeds.
+
+    Raises MissingDataError where not one could be fitted.
+    """
     from functools import reduce
 
     from pyspark.sql import DataFrame
     from pyspark.sql import functions as F
 
+    from core.lake import spark_schema
     from models.serving import served_sources
-    from models.source import Known, all_sources
 
-    impressions = ctx.read_window(IMPRESSIONS, DAYS - 1).select(
-        "user_id", "video_id", "shown_at", "shown_on", "is_long_view"
-    )
-    videos = ctx.read(VIDEOS).where("is_visible and not is_advert").select("video_id")
-    known = Known(impressions.cache(), videos.cache(), ctx.ds, ctx.settings.seed)
-    fitted = []
-    for name in served_sources(ctx.recipe):
-        log.info("fitting source %s", name)
-        model = all_sources()[name].fit(known)
-        fitted.append(
-            model.withColumns({"source": F.lit(name), "ds": F.lit(ctx.ds)}).select(*SOURCE_MODELS.column_names)
+    known = _sources.known_on(ctx, ctx.ds)
+    models, states = _sources.fit_all(known, served_sources(ctx.recipe))
+    rows = [(name, *state, ctx.ds) for name, state in states.items()]
+    ctx.publish(SOURCE_FITS, ctx.spark.createDataFrame(rows, spark_schema(SOURCE_FITS)))
+    if not models:
+        raise MissingDataError(
+            "no source of the recipe could be fitted", where="table source_fits says why", choices=states
         )
-    ctx.publish(SOURCE_MODELS, reduce(DataFrame.unionByName, fitted))
-    impressions.unpersist()
-    videos.unpersist()
+    named = [
+        model.withColumns({"source": F.lit(name), "ds": F.lit(ctx.ds)}).select(*SOURCE_MODELS.column_names)
+        for name, model in models.items()
+    ]
+    ctx.publish(SOURCE_MODELS, reduce(DataFrame.unionByName, named))
+    _track(ctx, states)
+
+
+def _track(ctx: JobContext, states: dict[str, tuple[str, int, str]]) -> None:
+    """Logs what was fitted to MLflow, with the version of the table that holds it."""
+    import json
+
+    import mlflow
+
+    from core import tracking
+    from models.serving import served_sources
+
+    params = {f"quota.{name}": ctx.recipe.sources.get(name, 0) for name in served_sources(ctx.recipe)}
+    tags = {"recipe_hash": ctx.recipe.hash, "ds": str(ctx.ds)} | {
+        f"version {publish.table}": str(publish.version) for publish in ctx.published
+    }
+    with tracking.run(ctx.settings, EXPERIMENT, f"{ctx.recipe.name} {ctx.ds}", params=params, tags=tags):
+        mlflow.log_metrics({f"rows.{name}": float(rows) for name, (_, rows, _) in states.items()})
+        told = {name: {"state": state, "rows": rows, "reason": why} for name, (state, rows, why) in states.items()}
+        mlflow.log_text(json.dumps(told, indent=1), "sources.json")
 
 
 JOB = Job(
     name="fit_sources",
     doc=__doc__,
     owner="feed-candidates",
-    reads=(IMPRESSIONS, VIDEOS),
-    writes=(SOURCE_MODELS,),
+    reads=_sources.TABLES,
+    writes=(SOURCE_MODELS, SOURCE_FITS),
     run=run,
 )

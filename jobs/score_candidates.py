@@ -1,38 +1,31 @@
-"""Scores candidates with the champion: calibrated heads, and the recipe's value of them."""
+"""Scores candidates with the champion: calibrated heads, and the recipe's value of them; the pre-ranker says which."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import astuple
 
 from core.errors import MissingDataError
-from core.job import Job, JobContext
+from core.job import Job, JobContext, log
 from core.tables.candidates import TABLE as CANDIDATES
+from core.tables.preranks import TABLE as PRERANKS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.videos import TABLE as VIDEOS
-from features.catalog import feature_names
-from features.fingerprint import fingerprints, matrix
 from jobs import _knowledge
-from models.heads import HEADS
-from models.value import values
-
-if TYPE_CHECKING:
-    import pyarrow
-    from pyspark.sql import DataFrame
-
-    from models.ranker import Ranker
 
 
 def run(ctx: JobContext) -> None:
-    """Publishes the scored candidates of every user who has candidates.
+    """Publishes the scored candidates of every user who has candidates, and what the pre-ranker's cut of them cost.
 
     Raises MissingDataError where the recipe has no champion, UsageError where its weights do not fit the heads,
     ContractError where the champion needs features that are gone.
     """
     from pyspark.sql import functions as F
 
+    from core.lake import spark_schema
     from features.point_in_time import vectors
+    from jobs._preranking import preranked
     from models.registry import champion
+    from models.scoring import predicted
     from models.value import check_weights
 
     check_weights(ctx.recipe.value, f"conf/feeds/{ctx.recipe.name}.toml [value]")
@@ -46,39 +39,15 @@ def run(ctx: JobContext) -> None:
         )
     ranker, _ = serving
     known, late = _knowledge.knowledge(ctx, [ctx.ds])
-    asked = ctx.read(CANDIDATES).select("user_id", "video_id", "ds")
-    rows = _knowledge.feed_rows(asked, ctx.read(VIDEOS), ctx.recipe.surface)
-    scored = _scored(vectors(rows, known).select("user_id", "video_id", "features"), ranker, ctx.recipe.value)
+    candidates = ctx.read(CANDIDATES).select("user_id", "video_id", "rank", "sources", "ds")
+    rows = _knowledge.feed_rows(candidates, ctx.read(VIDEOS), ctx.recipe.surface)
+    chosen, cost = preranked(ctx, rows, known, ranker)
+    log.info("pre-ranker, of users it has not learned from: %s", cost)
+    told = [(ctx.recipe.name, *astuple(cost), ctx.ds)]
+    ctx.publish(PRERANKS, ctx.spark.createDataFrame(told, spark_schema(PRERANKS)))
+    scored = predicted(vectors(chosen, known), ranker, ctx.recipe.value)
     final = scored.withColumns({"is_degraded": F.lit(bool(late)), "model": F.lit(ranker.model_id), "ds": F.lit(ctx.ds)})
     ctx.publish(SCORED_CANDIDATES, final.select(*SCORED_CANDIDATES.column_names))
-
-
-def _scored(rows: DataFrame, ranker: Ranker, weights: Mapping[str, float]) -> DataFrame:
-    """Returns user_id, video_id, value, predictions (in the order of HEADS) and features_hash of `rows`."""
-    chosen = ranker.columns_in(feature_names())
-    order = [ranker.heads.index(head.name) for head in HEADS]
-
-    def predict(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-        import numpy as np
-        import pyarrow as pa
-
-        for batch in batches:
-            if not batch.num_rows:
-                continue
-            wide = matrix(batch)
-            predictions = ranker.predict(np.ascontiguousarray(wide[:, chosen], dtype=np.float32))[:, order]
-            offsets = np.arange(0, predictions.size + 1, predictions.shape[1], dtype=np.int32)
-            made = {
-                "user_id": batch.column("user_id"),
-                "video_id": batch.column("video_id"),
-                "value": pa.array(values(predictions, weights)),
-                "predictions": pa.ListArray.from_arrays(offsets, predictions.ravel()),
-                "features_hash": pa.array(fingerprints(wide)),
-            }
-            yield pa.RecordBatch.from_arrays(list(made.values()), names=list(made))
-
-    ddl = "user_id bigint, video_id bigint, value double, predictions array<double>, features_hash bigint"
-    return rows.mapInArrow(predict, ddl)
 
 
 JOB = Job(
@@ -86,6 +55,6 @@ JOB = Job(
     doc=__doc__,
     owner="feed-ranking",
     reads=(CANDIDATES, *_knowledge.TABLES),
-    writes=(SCORED_CANDIDATES,),
+    writes=(SCORED_CANDIDATES, PRERANKS),
     run=run,
 )

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.tables.candidates import SOURCES
+from models.blend import Blend, described, relative
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 
-def merge(proposals: Mapping[str, DataFrame], length: int) -> DataFrame:
-    """Returns user_id, video_id, rank, sources: at most `length` videos a user, each once.
+@dataclass(frozen=True)
+class Merging:
+    """How lists are merged: at most `length` videos a user.
 
-    Round robin: a video stands where its best source ranked it; of equals the one that more sources named comes
-    first, then the smaller video_id. `sources` keeps every source's own rank (first is 1) and score, by source name.
-    `proposals` maps a source to one row per user: user_id and the arrays videos and scores, best first.
+    In order of `blend` where there is one, else round robin: a video stands where its best source ranked it; of equals
+    the one that more sources named comes first, then the smaller video_id. The first `kept` of a source stay in however
+    low they stand. What only `filler` names, and beyond its `quotas`, fills up lists that are short.
+    """
+
+    length: int
+    blend: Blend | None = None
+    kept: Mapping[str, int] = field(default_factory=dict)
+    filler: str = ""
+    quotas: Mapping[str, int] = field(default_factory=dict)
+
+
+def merge(proposals: Mapping[str, DataFrame], how: Merging) -> DataFrame:
+    """Returns user_id, video_id, rank, sources: each user's merged list, each video once.
+
+    `sources` keeps every source's own rank (first is 1) and score, by source name. `proposals` maps a source to one row
+    per user: user_id and the arrays videos and scores, best first.
     """
     from functools import reduce
 
@@ -36,59 +53,148 @@ def merge(proposals: Mapping[str, DataFrame], length: int) -> DataFrame:
         .agg(F.sort_array(F.collect_list(F.struct("source", "videos", "scores"))).alias("lists"))
     )
 
-    def merged(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    def merged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield merge_batch(batch, names, length)
+            yield merge_batch(batch, names, how)
 
     return together.mapInArrow(merged, f"user_id bigint, video_id bigint, rank int, sources {SOURCES}")
 
 
-def merge_batch(batch: pyarrow.RecordBatch, names: Sequence[str], length: int) -> pyarrow.RecordBatch:
-    """Returns the merged lists of the users of `batch`; see `merge`.
+@dataclass(frozen=True)
+class Candidates:
+    """What the sources named, every pair of user and video once, in order of both.
 
-    `batch` has user_id and lists, an array of structs: source (its place in `names`), videos, scores.
+    `user` and `video` are int64 (pairs,); `ranks` and `scores`, float32 (pairs, sources), hold the rank in each
+    source's list, 0 where it did not name the video, and the score between its last (0) and its first (1). `entries`
+    are source, rank and score of every naming, pair by pair; those of pair i begin at `starts[i]` and are `counts[i]`.
     """
+
+    user: np.ndarray
+    video: np.ndarray
+    ranks: np.ndarray
+    scores: np.ndarray
+    entries: tuple[np.ndarray, np.ndarray, np.ndarray]
+    starts: np.ndarray
+    counts: np.ndarray
+
+
+def gathered(proposals: Sequence[pa.Table]) -> pa.RecordBatch:
+    """Returns user_id and lists, as `tabulated` takes them, of the tables that the sources, in order, proposed."""
     import numpy as np
     import pyarrow as pa
+
+    place = np.repeat(np.arange(len(proposals)), [table.num_rows for table in proposals])
+    together = pa.concat_tables([table.select(["user_id", "videos", "scores"]) for table in proposals])
+    user = together["user_id"].to_numpy()
+    order = np.lexsort((place, user))
+    rows = together.take(pa.array(order)).combine_chunks()
+    users, begins = np.unique(user[order], return_index=True)
+    columns = [pa.array(place[order].astype(np.int32)), *[rows[name].combine_chunks() for name in ("videos", "scores")]]
+    lists = pa.StructArray.from_arrays(columns, names=["source", "videos", "scores"])
+    offsets = pa.array(np.concatenate([begins, [len(order)]]).astype(np.int32))
+    return pa.RecordBatch.from_arrays(
+        [pa.array(users), pa.ListArray.from_arrays(offsets, lists)], names=["user_id", "lists"]
+    )
+
+
+def tabulated(batch: pa.RecordBatch, sources: int) -> Candidates:
+    """Returns the candidates of the users of `batch`: user_id and lists, an array of structs source, videos, scores.
+
+    `source` is the source's number, from 0 to `sources` − 1.
+    """
+    import numpy as np
 
     lists = batch.column("lists")
     users = np.repeat(batch.column("user_id").to_numpy(zero_copy_only=False), np.asarray(lists.value_lengths()))
     asked = lists.flatten()
-    videos = asked.field("videos")
-    lengths = np.asarray(videos.value_lengths())
-    user = np.repeat(users, lengths)
-    source = np.repeat(asked.field("source").to_numpy(zero_copy_only=False), lengths)
-    rank = _places(lengths)
-    video = np.asarray(videos.flatten())
-    score = np.asarray(asked.field("scores").flatten())
+    lengths = np.asarray(asked.field("videos").value_lengths())
+    columns = [
+        np.repeat(users, lengths),
+        np.asarray(asked.field("videos").flatten()),
+        np.repeat(asked.field("source").to_numpy(zero_copy_only=False), lengths),
+        _places(lengths),
+        score := np.asarray(asked.field("scores").flatten()),
+        relative(score, lengths),
+    ]
+    by_pair = np.lexsort((columns[2], columns[1], columns[0]))
+    user, video, source, rank, score, scaled = (column[by_pair] for column in columns)
+    first = np.ones(len(user), dtype=bool)
+    first[1:] = (user[1:] != user[:-1]) | (video[1:] != video[:-1])
+    starts = np.nonzero(first)[0]
+    pair = np.cumsum(first) - 1
+    ranks, scores = np.zeros((2, len(starts), sources), dtype=np.float32)
+    ranks[pair, source], scores[pair, source] = rank, scaled
+    counts = np.diff(np.append(starts, len(user)))
+    return Candidates(user[starts], video[starts], ranks, scores, (source, rank, score), starts, counts)
 
-    by_video = np.lexsort((source, video, user))
-    user, video, source, rank, score = (column[by_video] for column in (user, video, source, rank, score))
-    fresh = np.concatenate([[True], (user[1:] != user[:-1]) | (video[1:] != video[:-1])]) if len(user) else np.array([])
-    starts = np.nonzero(fresh)[0]
-    counts = np.diff(np.concatenate([starts, [len(user)]]))
-    best = np.minimum.reduceat(rank, starts) if len(starts) else rank
-    order = np.lexsort((video[starts], -counts, best, user[starts]))
-    merged_rank = _places(np.unique(user[starts][order], return_counts=True)[1])
-    order, merged_rank = order[merged_rank <= length], merged_rank[merged_rank <= length]
 
-    rows = _ranges(starts[order], counts[order])
+def in_order(found: Candidates, names: Sequence[str], how: Merging) -> np.ndarray:
+    """Returns the numbers of the pairs that stay, user by user, best first; `names` are the sources' in order."""
+    import numpy as np
+
+    place = {name: i for i, name in enumerate(names)}
+    own = found.ranks.copy() if how.filler in place else found.ranks
+    if how.filler in place:
+        filler = place[how.filler]
+        own[own[:, filler] > how.quotas.get(how.filler, 0), filler] = 0
+    best: np.ndarray = np.where(own > 0, own, np.inf).min(axis=1, initial=np.inf)
+    # What is left to the filler alone stands in its order behind all others.
+    fills = best == np.inf
+    best = np.where(fills, found.ranks.max(axis=1, initial=0), best)
+    worth = described(found.ranks, found.scores) @ how.blend.matrix(names) if how.blend else -best
+    named = (own > 0).sum(axis=1)
+    order = np.lexsort((found.video, -named, best, -worth, fills, found.user))
+    kept = np.asarray([how.kept.get(name, 0) for name in names])
+    protected: np.ndarray = ((found.ranks > 0) & (found.ranks <= kept)).any(axis=1)
+    stays: np.ndarray = order[_within(found.user[order], protected[order], how.length)]
+    return stays
+
+
+def merge_batch(batch: pa.RecordBatch, names: Sequence[str], how: Merging) -> pa.RecordBatch:
+    """Returns the merged lists of the users of `batch`; see `merge` and `tabulated`."""
+    import numpy as np
+    import pyarrow as pa
+
+    found = tabulated(batch, len(names))
+    order = in_order(found, names, how)
+    rows = _ranges(found.starts[order], found.counts[order])
+    source, rank, score = (entry[rows] for entry in found.entries)
     by = pa.StructArray.from_arrays(
         [
-            pa.array(np.asarray(names, dtype=object)[source[rows]].tolist(), pa.string()),
-            pa.array(rank[rows].astype(np.int32)),
-            pa.array(score[rows]),
+            pa.array(np.asarray(names, dtype=object)[source].tolist(), pa.string()),
+            pa.array(rank.astype(np.int32)),
+            pa.array(score),
         ],
         names=["source", "rank", "score"],
     )
-    offsets = pa.array(np.concatenate([[0], np.cumsum(counts[order])]).astype(np.int32))
+    offsets = pa.array(np.append(0, np.cumsum(found.counts[order])).astype(np.int32))
     columns = [
-        pa.array(user[starts][order]),
-        pa.array(video[starts][order]),
-        pa.array(merged_rank.astype(np.int32)),
+        pa.array(found.user[order]),
+        pa.array(found.video[order]),
+        pa.array(places_of(found.user[order]).astype(np.int32)),
         pa.ListArray.from_arrays(offsets, by),
     ]
     return pa.RecordBatch.from_arrays(columns, names=["user_id", "video_id", "rank", "sources"])
+
+
+def places_of(user: np.ndarray) -> np.ndarray:
+    """Returns 1 … n for the n rows of each user, whose rows stand together."""
+    import numpy as np
+
+    return _places(np.unique(user, return_counts=True)[1])
+
+
+def _within(user: np.ndarray, protected: np.ndarray, length: int) -> np.ndarray:
+    """Returns which rows, in order and user by user, are among the `length` of their user that stay."""
+    import numpy as np
+
+    _, place, rows = np.unique(user, return_inverse=True, return_counts=True)
+    room = length - np.minimum(np.bincount(place, protected, minlength=len(rows)), length)
+    nth = np.empty(len(user), dtype=np.int64)
+    for kind in (protected, ~protected):
+        nth[kind] = _places(np.bincount(place[kind], minlength=len(rows)))
+    stays: np.ndarray = np.where(protected, nth <= length, nth <= room[place])
+    return stays
 
 
 def _places(lengths: np.ndarray) -> np.ndarray:

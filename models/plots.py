@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,3 +61,23 @@ def importance(gains: Mapping[str, Mapping[str, float]]) -> Figure:
 def _shares(gains: Mapping[str, float]) -> dict[str, float]:
     total = sum(gains.values())
     return {name: gain / total for name, gain in gains.items()}
+
+
+def recall(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Returns recall over the length of the list, a line per system, of rows of table source_quality; all users."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        if row["metric"].startswith("recall@") and row["cohort"] == "all" and "_minus_" not in row["system"]:
+            found.setdefault(row["system"], []).append((int(row["metric"].partition("@")[2]), row["value"]))
+    for system, points in sorted(found.items(), key=lambda item: -max(value for _, value in item[1])):
+        depths, values = zip(*sorted(points), strict=True)
+        axes.plot(depths, values, marker="o", markersize=4, label=system)
+    axes.set(
+        title="long views of the days after that a list had named", xlabel="first k of the list", ylabel="recall@k"
+    )
+    axes.legend(fontsize="small")
+    return figure

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow
 
-COLUMNS = ("video_id", "author_id", "is_showable")
+COLUMNS = ("video_id", "author_id", "is_showable", "fresh_rank")
 """What rules may look at of a candidate, besides whether its user has seen it."""
 
 SLATE_DDL = "user_id bigint, slot int, video_id bigint, tier string"
@@ -25,11 +25,10 @@ def slates(
 ) -> Iterator[pyarrow.RecordBatch]:
     """Yields user_id, slot (first is 1), video_id, tier: at most `length` videos for each user of `batch`.
 
-    `batch` has one row per user: user_id, seen (array), and candidates, an array of structs in any order: video_id,
-    value, author_id, is_showable. They are ranked by value, ties by the smaller video_id. `popular` holds the columns
-    video_id, author_id, is_showable of the popular videos, best first, none twice; those that the user has not seen and
-    that are no candidates stand behind the candidates, so rules treat both alike. Fewer than `length` only where pool
-    and rules leave fewer.
+    `batch` has one row per user: user_id, seen (array), and candidates, an array of structs in any order: value and
+    COLUMNS. They are ranked by value, ties by the smaller video_id. `popular` holds COLUMNS of the popular videos, best
+    first, none twice; those that the user has not seen and that are no candidates stand behind the candidates, so rules
+    treat both alike. Fewer than `length` only where pool and rules leave fewer.
     """
     import numpy as np
     import pyarrow as pa

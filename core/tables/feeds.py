@@ -28,6 +28,11 @@ TABLE = Table(
             "popular, what fills the rest.",
             choices=("personal", "degraded", "popular"),
         ),
+        Column(
+            "absent_sources",
+            "array<string>",
+            "Sources of the recipe that had nothing to learn from, stepped aside or failed (table source_fits).",
+        ),
         Column("model", "string", "Content hash of the ranker; empty in the popular tier."),
         Column(
             "features_hash",

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from models.search import known_cells, largest, propose_best
+from models.model_rows import link_matrix, links, nothing
+from models.search import largest, propose_linked
 from models.source import Known, Source
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ VIDEOS_AT_ONCE = 256
 
 
 def fit(known: Known) -> DataFrame:
-    """Returns the similar videos of every video that shares a user with another."""
+    """Returns the similar videos of every video that shares a user with another; nothing without impressions."""
     import numpy as np
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -42,6 +43,8 @@ def fit(known: Known) -> DataFrame:
     met = met.withColumn("place", F.row_number().over(newest)).where(F.col("place") <= HISTORY)
     drawn = known.impressions.select("user_id").distinct().orderBy(F.xxhash64("user_id")).limit(MOST_USERS)
     lately = met.join(drawn, on="user_id", how="left_semi").select("user_id", "video_id").toArrow()
+    if not lately.num_rows:
+        return nothing(known.impressions.sparkSession)
     _, users = np.unique(lately["user_id"].to_numpy(), return_inverse=True)
     video_ids, videos = np.unique(lately["video_id"].to_numpy(), return_inverse=True)
     shown = known.videos.select("video_id").orderBy("video_id").toArrow()["video_id"].to_numpy()
@@ -56,13 +59,7 @@ def fit(known: Known) -> DataFrame:
 
     spark = known.impressions.sparkSession
     blocks = spark.range(len(video_ids)).mapInArrow(similar, "entity_id bigint, video_id bigint, score double")
-    return blocks.select(
-        F.lit("similar").alias("part"),
-        "entity_id",
-        "video_id",
-        "score",
-        F.array().cast("array<float>").alias("embedding"),
-    )
+    return links("similar", blocks, "entity_id", "video_id", "score")
 
 
 def nearest(
@@ -95,25 +92,11 @@ def nearest(
 
 def propose(model: DataFrame, histories: DataFrame, quota: int) -> DataFrame:
     """Returns for every user with history the unseen videos most similar to their recent ones."""
-    import numpy as np
-    from scipy.sparse import csr_array
+    from pyspark.sql import functions as F
 
-    links = model.select("entity_id", "video_id", "score").orderBy("entity_id", "video_id").toArrow()
-    source, target = links["entity_id"].to_numpy(), links["video_id"].to_numpy()
-    video_ids = np.unique(np.concatenate([source, target]))
-    places = (np.searchsorted(video_ids, source), np.searchsorted(video_ids, target))
-    similar = csr_array((links["score"].to_numpy(), places), shape=(len(video_ids), len(video_ids)))
-
-    def score(users: pyarrow.RecordBatch) -> np.ndarray:
-        recent = users.column("recent")
-        rows = np.repeat(np.arange(users.num_rows), np.asarray(recent.value_lengths()))
-        cells = known_cells(rows, np.asarray(recent.flatten()), video_ids)
-        met = csr_array((np.ones(len(cells[0])), cells), shape=(users.num_rows, len(video_ids)))
-        scores: np.ndarray = (met @ similar).toarray()
-        scores[scores == 0.0] = -np.inf
-        return scores
-
-    return propose_best(histories.where("size(recent) > 0"), video_ids, score, quota)
+    met, video_ids, similar = link_matrix(model, "similar")
+    asking = histories.where("size(recent) > 0").select("user_id", "seen", F.col("recent").alias("things"))
+    return propose_linked(asking, met, video_ids, similar, quota)
 
 
 SOURCE = Source(

@@ -21,6 +21,7 @@ def slates(draw: st.DrawFn) -> dict[str, np.ndarray]:
         "author_id": np.array(draw(st.lists(st.integers(0, 5), min_size=rows, max_size=rows)), dtype=np.int64),
         "is_seen": np.array(draw(flags), dtype=bool),
         "is_showable": np.array(draw(flags), dtype=bool),
+        "fresh_rank": np.array(draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows)), dtype=np.int64),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,25 +19,43 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 SOURCES = list(all_sources().values())
-DS, QUOTA, USERS, VIDEOS, NEW_USER, SEED = date(2026, 1, 10), 7, 40, 60, 999, 5
+DS, QUOTA, USERS, VIDEOS, AUTHORS, NEW_USER, SEED = date(2026, 1, 10), 7, 40, 60, 6, 999, 5
 
 
 @pytest.fixture(scope="module")
 def known(spark: SparkSession) -> Iterator[Known]:
-    """Forty users of two tastes, 15 impressions each, over sixty videos; video 59 may not be shown."""
+    """Forty users of two tastes, 15 impressions each, over sixty videos of six authors; video 59 may not be shown.
+
+    Even and odd videos have a tag each; the last four were uploaded today. A user follows the author of their number.
+    """
     draw = np.random.default_rng(1)
     rows = []
     for user in range(USERS):
         for step in range(15):
-            video = int(draw.integers(0, 30)) * 2 + user % 2
-            rows.append((user, video, f"2026-01-{1 + step % 10:02d} 10:{step:02d}:00", bool(draw.random() < 0.5)))
-    frame = spark.createDataFrame(
-        rows, "user_id bigint, video_id bigint, shown string, is_long_view boolean"
-    ).selectExpr(
-        "user_id", "video_id", "cast(shown as timestamp) shown_at", "cast(shown as date) shown_on", "is_long_view"
+            video = int(draw.integers(0, 28)) * 2 + user % 2
+            shown = datetime(2026, 1, 1 + step % 10, 10, step, tzinfo=UTC)
+            liked, long_view = (bool(draw.random() < share) for share in (0.1, 0.5))
+            rows.append((user, video, video % AUTHORS, shown, shown.date(), long_view, liked, False, False))
+    ddl = (
+        "user_id bigint, video_id bigint, author_id bigint, shown_at timestamp, shown_on date, "
+        "is_long_view boolean, is_like boolean, is_follow boolean, is_not_interested boolean"
     )
-    shown = spark.range(VIDEOS - 1).withColumnRenamed("id", "video_id")
-    yield Known(frame.cache(), shown, DS, SEED)
+    frame = spark.createDataFrame(rows, ddl)
+    videos = spark.createDataFrame(
+        [
+            (video, video % AUTHORS, video % 2, [video % 2], 10_000, DS if video > 54 else date(2025, 12, 1), None)
+            for video in range(VIDEOS - 1)
+        ],
+        "video_id bigint, author_id bigint, tag_id int, tags array<int>, duration_ms bigint, uploaded_on date, "
+        "music_id bigint",
+    )
+    users = spark.createDataFrame(
+        [(user, ("low", "high")[user % 2]) for user in range(USERS)], "user_id bigint, activity string"
+    )
+    follows = spark.createDataFrame(
+        [(user, user % AUTHORS) for user in range(USERS)], "user_id bigint, author_id bigint"
+    )
+    yield Known(frame.cache(), videos, users, follows, DS, SEED)
     frame.unpersist()
 
 

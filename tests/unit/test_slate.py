@@ -18,18 +18,23 @@ POPULAR = {
     "video_id": np.arange(50, 60),
     "author_id": np.arange(500, 510),
     "is_showable": np.array([False] + [True] * 9),
+    "fresh_rank": np.zeros(10, dtype=int),
 }
 
 
 def run(users: list[dict[str, Any]], length: int = 4) -> dict[int, list[tuple[int, str]]]:
     """Feeds of `users`, whose candidates are given best first as columns."""
-    names = ("video_id", "author_id", "is_showable")
+    names = ("video_id", "author_id", "is_showable", "fresh_rank")
     rows = []
     for user in users:
-        listed = [dict(zip(names, row, strict=True)) for row in zip(*(user[name] for name in names), strict=True)]
+        listed = [
+            dict(zip(names, row, strict=True))
+            for row in zip(*(user.get(name, [0] * len(user["video_id"])) for name in names), strict=True)
+        ]
         valued = [one | {"value": -float(place)} for place, one in enumerate(listed)]
         rows.append({"user_id": user["user_id"], "seen": user["seen"], "candidates": valued[::-1]})
     kinds = {"video_id": pa.int64(), "value": pa.float64(), "author_id": pa.int64(), "is_showable": pa.bool_()}
+    kinds["fresh_rank"] = pa.int32()
     schema = {"user_id": pa.int64(), "seen": pa.list_(pa.int64()), "candidates": pa.list_(pa.struct(kinds.items()))}
     batch = pa.RecordBatch.from_pylist(rows, schema=pa.schema(schema.items()))
     found: dict[int, list[tuple[int, str]]] = {}

@@ -1,0 +1,45 @@
+"""Feature vectors to calibrated predictions and the one value of them, in Arrow batches on the executors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from features.catalog import feature_names
+from features.fingerprint import fingerprints, matrix
+from models.heads import HEADS
+from models.value import values
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark.sql import DataFrame
+
+    from models.ranker import Ranker
+
+
+def predicted(rows: DataFrame, ranker: Ranker, weights: Mapping[str, float]) -> DataFrame:
+    """Returns user_id, video_id, value, predictions (in the order of HEADS), features_hash of `rows`."""
+    chosen = ranker.columns_in(feature_names())
+    order = [ranker.heads.index(head.name) for head in HEADS]
+
+    def predict(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        import numpy as np
+        import pyarrow as pa
+
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            wide = matrix(batch)
+            predictions = ranker.predict(np.ascontiguousarray(wide[:, chosen], dtype=np.float32))[:, order]
+            offsets = np.arange(0, predictions.size + 1, predictions.shape[1], dtype=np.int32)
+            made = {
+                "user_id": batch.column("user_id"),
+                "video_id": batch.column("video_id"),
+                "value": pa.array(values(predictions, weights)),
+                "predictions": pa.ListArray.from_arrays(offsets, predictions.ravel()),
+                "features_hash": pa.array(fingerprints(wide)),
+            }
+            yield pa.RecordBatch.from_arrays(list(made.values()), names=list(made))
+
+    ddl = "user_id bigint, video_id bigint, value double, predictions array<double>, features_hash bigint"
+    return rows.select("user_id", "video_id", "features").mapInArrow(predict, ddl)
