@@ -8,19 +8,15 @@ served.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from core.errors import MissingDataError
 from core.job import Job, JobContext, log
 from core.tables.blends import TABLE as BLENDS
-from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.source_quality import TABLE as SOURCE_QUALITY
-from jobs import _sources
+from jobs import _look_back, _sources
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from core.recipe import Recipe
     from models.attribution import Pairs, Truth
     from models.blend import Blend
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
     from models.source_quality import Pool
 
 HELD_DAYS = 2
-MOST_USERS = 10_000
-"""Users asked, drawn by hash where more watched anything: bounds what is compared in memory."""
 HALVES = 2
 NEW_DAYS = 3
 EXPERIMENT = "candidate_sources"
@@ -45,20 +39,15 @@ def run(ctx: JobContext) -> None:
 
     from core.lake import spark_schema
     from models.history import histories
-    from models.merge import gathered, tabulated
     from models.serving import asked_of, served_sources
     from models.source_quality import by_source, quality
 
-    cut = ctx.ds - timedelta(days=HELD_DAYS)
-    _check_days(ctx, cut)
-    known = _sources.known_on(ctx, cut)
+    known = _look_back.known_before(ctx, ctx.ds - timedelta(days=HELD_DAYS))
     models, _ = _sources.fit_all(known, served_sources(ctx.recipe))
-    watched = _watched(ctx, known, cut).cache()
-    true = _truth(watched, ctx)
+    watched = _look_back.watched_since(ctx, known)
+    true = _look_back.truth_of(watched)
     asking = histories(known.impressions, watched.select("user_id").distinct()).cache()
-    asked = _sources.ask_all(models, asking, asked_of(ctx.recipe))
-    names = sorted(asked)
-    found = tabulated(gathered([asked[name].toArrow() for name in names]), len(names))
+    names, found = _look_back.named(_sources.ask_all(models, asking, asked_of(ctx.recipe)))
     blend, merged = _merged(found, names, ctx.recipe, true)
     is_better = "blend" in merged and _mean(merged["blend"], true) > _mean(merged["round_robin"], true)
     with_history = np.sort(asking.where("size(seen) > 0").select("user_id").toArrow()["user_id"].to_numpy())
@@ -105,51 +94,6 @@ def _mean(listed: Pairs, true: Truth) -> float:
     from models.attribution import DEPTH, recall
 
     return float(recall(listed, true, DEPTH).mean())
-
-
-def _check_days(ctx: JobContext, cut: date) -> None:
-    for table in _sources.TABLES:
-        if cut not in ctx.days_of(table):
-            raise MissingDataError(
-                f"table {table.name} has no rows of {cut}, {HELD_DAYS} days before {ctx.ds}",
-                where="fit_blend fits every source on what was known that day",
-                next_step=f"reelfeed run ingest_events --from {cut} --ds {ctx.ds}",
-            )
-
-
-def _watched(ctx: JobContext, known: Known, cut: date) -> DataFrame:
-    """Returns user_id, video_id: what users of that day watched for long since, of the pool, and had not met before."""
-    from pyspark.sql import functions as F
-
-    days = [day for day in ctx.days_of(IMPRESSIONS) if cut < day <= ctx.ds]
-    since = ctx.read(IMPRESSIONS, days).where(F.col("is_long_view") & (F.col("shown_on") > F.lit(cut)))
-    pairs = since.select("user_id", "video_id").distinct()
-    met = known.impressions.select("user_id", "video_id")
-    return (
-        pairs.join(known.users, on="user_id", how="left_semi")
-        .join(known.videos, on="video_id", how="left_semi")
-        .join(met, on=["user_id", "video_id"], how="left_anti")
-        .join(_drawn(pairs), on="user_id", how="left_semi")
-    )
-
-
-def _drawn(pairs: DataFrame) -> DataFrame:
-    from pyspark.sql import functions as F
-
-    return pairs.select("user_id").distinct().orderBy(F.xxhash64("user_id"), "user_id").limit(MOST_USERS)
-
-
-def _truth(watched: DataFrame, ctx: JobContext) -> Truth:
-    from models.attribution import truth
-
-    rows = watched.toArrow()
-    if not rows.num_rows:
-        raise MissingDataError(
-            f"no one watched for long anything new to them in the {HELD_DAYS} days to {ctx.ds}",
-            where="table impressions",
-            next_step="give a --ds with long views, or ingest the missing days",
-        )
-    return truth(rows["user_id"].to_numpy(), rows["video_id"].to_numpy())
 
 
 def _pool(known: Known) -> Pool:

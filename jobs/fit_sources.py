@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.errors import MissingDataError
 from core.job import Job, JobContext
+from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.source_models import TABLE as SOURCE_MODELS
 from jobs import _sources
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 EXPERIMENT = "candidate_sources"
 
@@ -36,8 +42,19 @@ def run(ctx: JobContext) -> None:
         model.withColumns({"source": F.lit(name), "ds": F.lit(ctx.ds)}).select(*SOURCE_MODELS.column_names)
         for name, model in models.items()
     ]
-    ctx.publish(SOURCE_MODELS, reduce(DataFrame.unionByName, named))
+    published = ctx.publish(SOURCE_MODELS, reduce(DataFrame.unionByName, named))
+    ctx.publish(EMBEDDINGS, _embeddings(reduce(DataFrame.unionByName, named), published.days[str(ctx.ds)].hash))
     _track(ctx, states)
+
+
+def _embeddings(models: DataFrame, model: str) -> DataFrame:
+    """Returns the rows of table embeddings out of those of source_models, whose content hash is `model`."""
+    from pyspark.sql import functions as F
+
+    vectors = models.where(F.size("embedding") > 0)
+    return vectors.select(
+        "source", F.col("part").alias("kind"), "entity_id", "embedding", F.lit(model).alias("model"), "ds"
+    )
 
 
 def _track(ctx: JobContext, states: dict[str, tuple[str, int, str]]) -> None:
@@ -64,6 +81,6 @@ JOB = Job(
     doc=__doc__,
     owner="feed-candidates",
     reads=_sources.TABLES,
-    writes=(SOURCE_MODELS, SOURCE_FITS),
+    writes=(SOURCE_MODELS, SOURCE_FITS, EMBEDDINGS),
     run=run,
 )

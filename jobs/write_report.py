@@ -15,11 +15,15 @@ from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.preranks import TABLE as PRERANKS
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.quarantined_impressions import TABLE as QUARANTINED
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
+from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.source_models import TABLE as SOURCE_MODELS
+from core.tables.source_quality import TABLE as SOURCE_QUALITY
 from features.catalog import all_groups
+from jobs._source_lines import sources
 
 if TYPE_CHECKING:
     import pyarrow
@@ -87,7 +91,15 @@ def night_report(settings: Settings, ds: date, recipe: Recipe, user_id: int | No
     tiers = feeds["tier"].value_counts().to_pylist()
     shares = ", ".join(f"{tier['values']} {tier['counts'] / feeds.num_rows:.1%}" for tier in tiers)
     lines += [f"  feeds for {len(feeds['user_id'].unique()):,} users; slots by tier: {shares}", ""]
-    lines += [*_ranker(lake, ds, recipe), "", *_one_feed(lake, ds, feeds, user_id), "", "Open next"]
+    lines += [
+        *sources(lake, ds, recipe),
+        "",
+        *_ranker(lake, ds, recipe),
+        "",
+        *_one_feed(lake, ds, feeds, user_id),
+        "",
+        "Open next",
+    ]
     lines += [
         "  make ui                      Airflow and MLflow in the browser",
         f"  reelfeed report --ds {ds} --user ID    another user's feed",
@@ -145,7 +157,10 @@ JOB = Job(
     name="write_report",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(FEEDS, IMPRESSIONS, QUARANTINED, SOURCE_MODELS, CANDIDATES, SCORED_CANDIDATES, EVALUATIONS, PROMOTIONS),
+    reads=(
+        *(FEEDS, IMPRESSIONS, QUARANTINED, SOURCE_MODELS, SOURCE_FITS, SOURCE_QUALITY, CANDIDATES, SCORED_CANDIDATES),
+        *(PRERANKS, EVALUATIONS, PROMOTIONS),
+    ),
     writes=(),
     run=run,
 )

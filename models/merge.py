@@ -145,7 +145,7 @@ def in_order(found: Candidates, names: Sequence[str], how: Merging) -> np.ndarra
     named = (own > 0).sum(axis=1)
     order = np.lexsort((found.video, -named, best, -worth, fills, found.user))
     kept = np.asarray([how.kept.get(name, 0) for name in names])
-    protected: np.ndarray = ((found.ranks > 0) & (found.ranks <= kept)).any(axis=1)
+    protected = np.any((found.ranks > 0) & (found.ranks <= kept), axis=1)
     stays: np.ndarray = order[_within(found.user[order], protected[order], how.length)]
     return stays
 

@@ -239,6 +239,25 @@ def bench(parts: tuple[str, ...], runs: int) -> None:
     click.echo(bench(parts or PARTS, runs))
 
 
+@cli.command("bench-quality")
+@ds_option
+@click.option("--from", "first", type=DAY, required=True, help="First day of the logs to learn from.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of everything.")
+@recipe_option
+@logs_option
+@logs_dir_option
+@click.pass_obj
+def bench_quality(settings: Settings, ds: date, first: date, seeds: int, recipe: str, logs: str, logs_dir: str) -> None:
+    """Compare candidates and ranker with other people's recommenders on the same rows, into docs/benchmarks.md."""
+    from core.recipe import load_recipe
+    from core.run import Request
+    from reelfeed.bench import write_block
+    from reelfeed.bench_quality import bench_quality as measured
+
+    request = Request(ds, first, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
+    click.echo(write_block("quality", measured(settings, request, range(settings.seed, settings.seed + seeds))))
+
+
 @cli.command()
 @click.option("--airflow-port", type=int, default=8080, show_default=True)
 @click.option("--mlflow-port", type=int, default=5000, show_default=True)

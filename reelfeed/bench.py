@@ -41,9 +41,15 @@ def bench(parts: Sequence[str], runs: int) -> str:
     found = []
     for part in parts:
         found.append(measures[part](runs))
-        before, begin, rest = DOCUMENT.read_text("utf-8").partition(BEGIN.format(part))
-        DOCUMENT.write_text(f"{before}{begin}\n{found[-1]}\n{END}{rest.partition(END)[2]}", "utf-8")
+        write_block(part, found[-1])
     return "\n\n".join(found)
+
+
+def write_block(name: str, text: str) -> str:
+    """Puts `text` between the marks `name` of docs/benchmarks.md, and returns it."""
+    before, begin, rest = DOCUMENT.read_text("utf-8").partition(BEGIN.format(name))
+    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
+    return text
 
 
 def bench_night(runs: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 
 from core.lake import spark_schema
 from core.tables.source_models import TABLE as SOURCE_MODELS
+from jobs._sources import ask_all, fit_all
+from models import sources
 from models.history import histories
 from models.source import Known, Source, all_sources
 
@@ -91,3 +94,31 @@ def test_its_model_fits_the_table_of_models(source: Source, known: Known) -> Non
     declared = {field.name: field.dataType for field in spark_schema(SOURCE_MODELS).fields}
     for field in source.fit(known).schema.fields:
         assert field.dataType.simpleString() == declared[field.name].simpleString(), field.name
+
+
+def test_a_source_is_added_by_one_file(
+    known: Known, asking: DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same file as anyone would write: found by its folder, fitted and asked like all others."""
+    (tmp_path / "smallest_ids.py").write_text(
+        "from models.model_rows import link_matrix, links\n"
+        "from models.search import propose_linked\n"
+        "from models.source import Source\n"
+        "from pyspark.sql import functions as F\n"
+        "def fit(known):\n"
+        "    return links('all', known.videos, F.lit(0), 'video_id', 1.0 / (1 + F.col('video_id')))\n"
+        "def propose(model, histories, quota):\n"
+        "    asking = histories.select('user_id', 'seen', F.array(F.lit(0).cast('bigint')).alias('things'))\n"
+        "    return propose_linked(asking, *link_matrix(model, 'all'), quota)\n"
+        "SOURCE = Source('smallest_ids', 'By id.', 'tests', True, fit, propose)\n"
+    )
+    monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path)])
+    all_sources.cache_clear()
+    try:
+        models, states = fit_all(known, ["smallest_ids"])
+        assert states == {"smallest_ids": ("fitted", VIDEOS - 1, "")}
+        found = ask_all(models, asking, {"smallest_ids": 3})["smallest_ids"].collect()
+    finally:
+        all_sources.cache_clear()
+    unseen = {row["user_id"]: sorted(set(range(VIDEOS - 1)) - set(row["seen"]))[:3] for row in asking.collect()}
+    assert {row["user_id"]: row["videos"] for row in found} == unseen

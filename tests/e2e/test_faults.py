@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,22 @@ import pytest
 from worlds import FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, make_logs, request, small
 
 from core.lake import Lake
+from core.recipe import load_recipe
 from core.run import run_jobs
 from core.settings import ROOT, Settings
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.health import TABLE as HEALTH
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.parity import TABLE as PARITY
+from core.tables.source_fits import TABLE as SOURCE_FITS
 from features.catalog import all_groups
 from jobs._registry import all_jobs
+from jobs.write_report import night_report
+from models.model_rows import nothing
+from models.source import Known, all_sources
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 JOBS = all_jobs()
 NEXT = NIGHT + timedelta(days=1)
@@ -53,6 +59,34 @@ def test_without_tonight_s_features_the_feed_comes_out_marked_degraded(
     assert "degraded" in tiers
     assert "personal" not in tiers
     assert served(settings) == served(night), "some users lost their feed"
+
+
+def test_a_source_that_fails_or_has_nothing_is_told_and_the_night_goes_on(
+    trained: Settings, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = as_it_was_before_the_night(trained, tmp_path)
+
+    def fails(known: Known) -> DataFrame:
+        raise ArithmeticError("no inverse\nand more")
+
+    sources = all_sources()
+    monkeypatch.setitem(sources, "linear_autoencoder", replace(sources["linear_autoencoder"], fit=fails))
+    follows = replace(sources["following"], fit=lambda known: nothing(known.follows.sparkSession))
+    monkeypatch.setitem(sources, "following", follows)
+    run_jobs(JOBS, NIGHTLY, request(logs, NIGHT, NIGHT), settings)
+    lake = Lake(settings.lake)
+    fits = {row["source"]: row for row in lake.read_arrow(SOURCE_FITS, [NIGHT]).to_pylist()}
+    assert (fits["linear_autoencoder"]["state"], fits["linear_autoencoder"]["reason"]) == (
+        "failed",
+        "ArithmeticError: no inverse",
+    )
+    assert fits["following"]["state"] == "nothing"
+    (absent,) = {
+        tuple(row) for row in lake.read_arrow(FEEDS, [NIGHT], ["absent_sources"])["absent_sources"].to_pylist()
+    }
+    assert absent == ("following", "linear_autoencoder")
+    text = night_report(settings, NIGHT, load_recipe("for_you"), None)
+    assert "failed ArithmeticError: no inverse" in text
 
 
 def test_killed_half_way_the_feature_job_carries_on_to_the_same_snapshots(

@@ -1,0 +1,209 @@
+"""`make bench-quality`: our candidates and our ranker beside other people's recommenders, on the same rows.
+
+Everything is fitted on what was known HELD_DAYS before the last day, the blend's weights and the ranker on days before
+that; truth is what users of that day watched for long since. Peers run in an environment of their own (reelfeed/peers).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from core.errors import MissingDataError, ReelfeedError
+from core.job import Job, JobContext
+from core.lake import Lake
+from core.run import Request, run_jobs
+from core.settings import ROOT, Settings
+from core.tables.blends import TABLE as BLENDS
+from jobs import _knowledge, _look_back, _sources
+from jobs._registry import all_jobs
+from jobs.fit_blend import HELD_DAYS
+from reelfeed.night import HISTORY_JOBS, TRAINING_JOBS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pyspark.sql import DataFrame
+
+    from models.attribution import Pairs, Truth
+    from models.blend import Blend
+    from models.source import Known
+
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+HELD_BACK, OF = 3, 10
+"""Users whose id leaves HELD_BACK by OF are held back from a fit of its own, to be asked as new users."""
+
+Lists = dict[str, "Pairs"]
+
+
+def bench_quality(settings: Settings, request: Request, seeds: Sequence[int]) -> str:
+    """Returns, as Markdown, what sources, blend, ranker and peers had named; `settings.home` is a scratch folder.
+
+    Raises MissingDataError without the peers' environment, ReelfeedError where a peer fails.
+    """
+    from reelfeed.quality_tables import tables
+
+    if not PEERS_PYTHON.exists():
+        raise MissingDataError("the peers' environment is missing", where=str(PEERS_PYTHON), next_step="make peers")
+    cut = request.ds - timedelta(days=HELD_DAYS)
+    run_jobs(all_jobs(), HISTORY_JOBS, request, settings)
+    run_jobs(all_jobs(), TRAINING_JOBS, replace(request, ds=cut), settings)
+    found: dict[str, list[Pairs]] = {}
+    for seed in seeds:
+        click.echo(f"seed {seed} …")
+        ctx = _context(settings, request, seed)
+        known = _look_back.known_before(ctx, cut)
+        watched = _look_back.watched_since(ctx, known)
+        true, blend = _look_back.truth_of(watched), _blend(ctx)
+        for name, listed in _ours(ctx, known, watched, blend).items():
+            found.setdefault(name, []).append(listed)
+    held = _without(known)
+    cold = {name: [one] for name, one in _ours(ctx, held, watched, blend, ranked=False).items()}
+    folder = settings.home_path / "peers"
+    _write_rows(ctx, known, true, folder / "rows")
+    found |= _peers(folder, seeds)
+    cold["popularity"] = _popular(held, true)
+    return tables(found, cold, true, true.users % OF == HELD_BACK, _pool(known), seeds)
+
+
+def _context(settings: Settings, request: Request, seed: int) -> JobContext:
+    reads = tuple({table.name: table for table in (*_sources.TABLES, *_knowledge.TABLES, BLENDS)}.values())
+    job = Job("bench_quality", __doc__ or "", "bench", reads, (), lambda _: None)
+    lake = Lake(settings.lake)
+    return JobContext(
+        job, (request.ds,), replace(settings, seed=seed), request.recipe, request.logs, request.logs_dir, lake
+    )
+
+
+def _blend(ctx: JobContext) -> Blend | None:
+    from models.blend import Blend
+
+    cut = ctx.ds - timedelta(days=HELD_DAYS)
+    rows = ctx.read(BLENDS, [cut]).collect()
+    return Blend({row["source"]: (row["rank_weight"], row["score_weight"]) for row in rows if row["is_served"]}) or None
+
+
+def _ours(ctx: JobContext, known: Known, watched: DataFrame, blend: Blend | None, ranked: bool = True) -> Lists:
+    """Returns the lists of every source, of both ways to merge them, and of the ranker behind them."""
+    from models.history import histories
+    from models.merge import in_order, merge
+    from models.serving import asked_of, merging, served_sources
+    from models.source_quality import by_source, merged_list
+
+    models, _ = _sources.fit_all(known, served_sources(ctx.recipe))
+    asking = histories(known.impressions, watched.select("user_id").distinct()).cache()
+    asked = {name: rows.cache() for name, rows in _sources.ask_all(models, asking, asked_of(ctx.recipe)).items()}
+    names, found = _look_back.named(asked)
+    lists = by_source(found, names)
+    for name, how in (("round_robin", None), ("blend", blend)):
+        lists[name] = merged_list(found, in_order(found, names, merging(ctx.recipe, how)))
+    if ranked:
+        lists |= _ranked(ctx, merge(asked, merging(ctx.recipe, blend)), known)
+    return lists
+
+
+def _ranked(ctx: JobContext, candidates: DataFrame, known: Known) -> Lists:
+    """Returns the candidates that the pre-ranker left, in order of the ranker's value and of its long-view head."""
+    from pyspark.sql import functions as F
+
+    from features.point_in_time import vectors
+    from jobs._preranking import preranked
+    from models.heads import HEADS
+    from models.registry import champion
+    from models.scoring import predicted
+
+    serving = champion(ctx.settings, ctx.recipe.name)
+    if serving is None:
+        raise ReelfeedError("the gate let no ranker pass", next_step="reelfeed run evaluate promote says why")
+    told, _ = _knowledge.knowledge(ctx, [known.ds])
+    rows = _knowledge.feed_rows(candidates.withColumn("ds", F.lit(known.ds)), known.videos, ctx.recipe.surface)
+    chosen, cost = preranked(ctx, rows.cache(), told, serving[0])
+    click.echo(f"pre-ranker: {cost}")
+    scored = predicted(vectors(chosen, told), serving[0], ctx.recipe.value)
+    long_view = [head.name for head in HEADS].index("long_view")
+    table = scored.select("user_id", "video_id", "value", F.col("predictions")[long_view].alias("p")).toArrow()
+    user, video, value, p = (table[name].to_numpy() for name in ("user_id", "video_id", "value", "p"))
+    return {"blend, ranker": _sorted(user, video, value), "blend, long_view head": _sorted(user, video, p)}
+
+
+def _sorted(user: np.ndarray, video: np.ndarray, score: np.ndarray) -> Pairs:
+    import numpy as np
+
+    from models.attribution import Pairs
+    from models.merge import places_of
+
+    order = np.lexsort((video, -score, user))
+    return Pairs(user[order], video[order], places_of(user[order]))
+
+
+def _without(known: Known) -> Known:
+    """Returns `known` without what the held-back tenth of the users was ever shown."""
+    from pyspark.sql import functions as F
+
+    rest = known.impressions.where(F.col("user_id") % OF != HELD_BACK).cache()
+    return replace(known, impressions=rest)
+
+
+def _popular(known: Known, true: Truth) -> list[Pairs]:
+    """Returns plain popularity for the held-back users: the most long views of all days."""
+    import numpy as np
+    from pyspark.sql import functions as F
+
+    from models.attribution import DEPTHS, Pairs
+
+    counted = known.impressions.where("is_long_view").groupBy("video_id").count()
+    shown = counted.join(known.videos, on="video_id", how="left_semi").orderBy(F.desc("count"), "video_id")
+    videos = shown.limit(max(DEPTHS)).toArrow()["video_id"].to_numpy()
+    users = true.users[true.users % OF == HELD_BACK]
+    rank = np.tile(np.arange(1, len(videos) + 1), len(users))
+    return [Pairs(np.repeat(users, len(videos)), np.tile(videos, len(users)), rank)]
+
+
+def _pool(known: Known) -> np.ndarray:
+    videos: np.ndarray = known.videos.select("video_id").orderBy("video_id").toArrow()["video_id"].to_numpy()
+    return videos
+
+
+def _write_rows(ctx: JobContext, known: Known, true: Truth, folder: Path) -> None:
+    """Writes the files that reelfeed/peers/rows.py reads."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from core.tables.impressions import TABLE as IMPRESSIONS
+
+    folder.mkdir(parents=True, exist_ok=True)
+    days = [day for day in ctx.days_of(IMPRESSIONS) if day <= known.ds]
+    columns = ["user_id", "video_id", "shown_at", "shown_on", "is_long_view", "is_click", "is_like"]
+    train = ctx.read(IMPRESSIONS, days).select(*columns).orderBy("user_id", "shown_at", "video_id")
+    pool = known.videos.select("video_id", "author_id", "tag_id", "duration_ms")
+    for name, rows in (("train", train), ("pool", pool), ("users", known.users)):
+        pq.write_table(rows.toArrow(), folder / f"{name}.parquet")
+    pq.write_table(pa.table({"user_id": true.users}), folder / "ask.parquet")
+
+
+def _peers(folder: Path, seeds: Sequence[int]) -> dict[str, list[Pairs]]:
+    """Returns the lists of every peer, one for each of its seeds."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from models.attribution import Pairs
+    from models.merge import places_of
+
+    command = [str(PEERS_PYTHON), str(ROOT / "reelfeed" / "peers" / "run.py"), "--rows", str(folder / "rows")]
+    command += ["--out", str(folder / "out"), "--seeds", *map(str, seeds)]
+    done = subprocess.run(command, check=False)
+    if done.returncode:
+        raise ReelfeedError("a peer failed; it has said why above", next_step=" ".join(command))
+    found: dict[str, list[Pairs]] = {}
+    for path in sorted((folder / "out").glob("*.parquet")):
+        table = pq.read_table(path).sort_by("user_id")
+        lengths = np.asarray(table["videos"].combine_chunks().value_lengths())
+        user = np.repeat(table["user_id"].to_numpy(), lengths)
+        video = np.asarray(table["videos"].combine_chunks().flatten())
+        found.setdefault(f"peer {path.stem.rpartition('-')[0]}", []).append(Pairs(user, video, places_of(user)))
+    return found
