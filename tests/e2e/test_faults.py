@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from worlds import FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, make_logs, request, small
+from worlds import CONFIG, FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, make_logs, request, small
 
 from core.lake import Lake
 from core.recipe import load_recipe
@@ -26,11 +26,13 @@ from core.tables.health import TABLE as HEALTH
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.parity import TABLE as PARITY
 from core.tables.source_fits import TABLE as SOURCE_FITS
+from core.tables.stage_recall import TABLE as STAGE_RECALL
 from features.catalog import all_groups
 from jobs._registry import all_jobs
 from jobs.write_report import night_report
 from models.model_rows import nothing
 from models.source import Known, all_sources
+from sim.logs import write_days
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -181,3 +183,23 @@ def test_health_tells_how_late_every_group_is(night: Settings, logs: Path, tmp_p
     run_jobs(JOBS, ["check_health"], request(logs, NIGHT, NIGHT), settings)
     rows = Lake(settings.lake).read_arrow(HEALTH, [NIGHT]).to_pylist()
     assert {row["state"] for row in rows} == {"fresh"}
+
+
+def test_recall_falls_from_stage_to_stage_and_every_source_tells_its_part(
+    night: Settings, logs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(night.home_path, tmp_path / "home")
+    shutil.copytree(logs, tmp_path / "logs")
+    settings = small(tmp_path / "home")
+    write_days(CONFIG, str(tmp_path / "logs"), [NEXT])
+    asked = request(tmp_path / "logs", NEXT, NEXT)
+    run_jobs(JOBS, ["ingest_events", "measure_recall"], asked, settings)
+    rows = Lake(settings.lake).read_arrow(STAGE_RECALL, [NEXT]).to_pylist()
+    found = {row["stage"]: row for row in rows}
+    recalls = [found[stage]["recall"] for stage in ("candidates", "scored", "feed")]
+    assert 1 >= recalls[0] >= recalls[1] >= recalls[2] > 0
+    assert all(row["feed_ds"] == NIGHT and row["low"] <= row["recall"] <= row["high"] for row in rows)
+    sources = [row for row in rows if row["stage"].startswith("source ")]
+    assert {row["stage"].partition(" ")[2] for row in sources} == set(load_recipe("for_you").sources)
+    assert max(row["recall"] for row in sources) <= recalls[0] <= sum(row["recall"] for row in sources)
+    assert all(row["only"] <= row["recall"] for row in sources)

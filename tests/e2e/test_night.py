@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,15 @@ from core.recipe import load_recipe
 from core.run import run_jobs
 from core.settings import Settings, with_home
 from core.table import Table
+from core.tables.blends import TABLE as BLENDS
+from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.preranks import TABLE as PRERANKS
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.quarantined_impressions import TABLE as QUARANTINED
+from core.tables.source_models import TABLE as SOURCE_MODELS
+from core.tables.source_quality import TABLE as SOURCE_QUALITY
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from features.catalog import all_groups
@@ -77,6 +83,52 @@ def test_every_slot_explains_itself(night: Settings) -> None:
         if row["tier"] == "personal":
             assert {term["head"]: term["weight"] for term in row["terms"]} == recipe.value
             assert row["model"] == champion
+
+
+def test_new_videos_get_their_share_of_showings_and_evenly(night: Settings) -> None:
+    """Two slots of every whole feed are theirs, dealt out by the source `fresh` to about the same number of users each."""
+    recipe = load_recipe("for_you")
+    feeds = rows(night, FEEDS, NIGHT)
+    fresh = {row["target_id"] for row in rows(night, SOURCE_MODELS, NIGHT) if row["source"] == "fresh"}
+    assert fresh, "the world has new videos every day"
+    lengths = Counter(row["user_id"] for row in feeds)
+    whole = [user for user, slots in lengths.items() if slots == recipe.length]
+    mine = Counter(row["user_id"] for row in feeds if row["video_id"] in fresh)
+    assert all(mine[user] >= 2 for user in whole)
+    shown = Counter(row["video_id"] for row in feeds if row["video_id"] in fresh)
+    assert shown.keys() == fresh
+    assert min(shown.values()) >= 2 * len(whole) / len(fresh) / 3
+
+
+def test_what_the_pre_ranker_drops_is_of_little_value(night: Settings) -> None:
+    (seen,) = rows(night, PRERANKS, NIGHT)
+    recipe = load_recipe("for_you")
+    assert seen["users"] > 50
+    assert seen["scored"] <= recipe.scored < seen["candidates"] <= recipe.candidates
+    # A hundred of this small world's users teach; the default world's night keeps more (docs/benchmarks.md).
+    assert seen["value_kept"] > 0.9
+
+
+def test_the_blend_is_measured_on_users_it_was_not_fitted_on(night: Settings) -> None:
+    recipe = load_recipe("for_you")
+    quality = {(row["system"], row["cohort"], row["metric"]): row for row in rows(night, SOURCE_QUALITY, EVE)}
+    blends = {row["source"]: row for row in rows(night, BLENDS, EVE)}
+    assert blends.keys() == recipe.sources.keys()
+    both = [quality[name, "all", "recall@100"]["value"] for name in ("blend", "round_robin")]
+    assert {row["is_served"] for row in blends.values()} == {both[0] > both[1]}
+    assert quality["blend_minus_round_robin", "all", "recall@100"]["value"] == pytest.approx(both[0] - both[1])
+    for name in recipe.sources:
+        assert quality[name, "all", "only@100"]["value"] <= quality[name, "all", "recall@100"]["value"]
+        assert quality[name, "all", "recall@50"]["value"] <= quality[name, "all", "recall@200"]["value"]
+
+
+def test_embeddings_are_those_of_the_night_s_models(night: Settings) -> None:
+    models = rows(night, SOURCE_MODELS, NIGHT)
+    expected = {(r["source"], r["part"], r["entity_id"]): r["embedding"] for r in models if r["embedding"]}
+    published = rows(night, EMBEDDINGS, NIGHT)
+    assert {(row["source"], row["kind"], row["entity_id"]): row["embedding"] for row in published} == expected
+    hash_now = Lake(night.lake).partitions(SOURCE_MODELS, [NIGHT])[str(NIGHT)].hash
+    assert {row["model"] for row in published} == {hash_now}
 
 
 def test_broken_rows_are_quarantined_and_counted(night: Settings) -> None:
