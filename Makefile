@@ -81,6 +81,18 @@ golden: setup ## rewrite the frozen schemas and DAG shapes, to be reviewed with 
 bench: setup ## time and memory of a night, into docs/benchmarks.md
 	$(BIN)/reelfeed bench
 
+.PHONY: bench-quality
+bench-quality: setup peers ## candidates and ranker beside other recommenders on the same rows, into docs/benchmarks.md
+	$(BIN)/reelfeed bench-quality --logs kuairand --logs-dir '$(LOGS_DIR)' --from $(or $(FROM),2022-04-25) --ds $(or $(DS),2022-05-04)
+
+.PHONY: peers
+peers: .venv-peers/.locked ## the environment of those other recommenders, .venv-peers
+
+.venv-peers/.locked: requirements/peers-lock.txt | $(STAMP)
+	$(ENVIRONMENT)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
+	VIRTUAL_ENV=$(CURDIR)/.venv-peers $(ENVIRONMENT)/uv pip sync --require-hashes --compile-bytecode requirements/peers-lock.txt
+	touch $@
+
 .PHONY: lock
 lock: $(ENVIRONMENT)/uv ## resolve requirements/*.in anew into the hashed lock
 	$(ENVIRONMENT)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -94,4 +106,4 @@ clean: ## remove what runs made: var/ (lake, models, Airflow's database) and cac
 
 .PHONY: clean-environment
 clean-environment: ## remove .venv
-	rm -rf $(ENVIRONMENT)
+	rm -rf $(ENVIRONMENT) .venv-peers

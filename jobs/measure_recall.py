@@ -1,4 +1,4 @@
-"""Measures what the stages of the last night's feeds had kept of the long views that came on the day they were served."""
+"""Measures what the stages of the last night had kept of the long views that came on the day its feeds were served."""
 
 from __future__ import annotations
 

@@ -6,7 +6,9 @@ that; truth is what users of that day watched for long since. Peers run in an en
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +21,7 @@ from core.errors import MissingDataError, ReelfeedError
 from core.job import Job, JobContext
 from core.lake import Lake
 from core.run import Request, run_jobs
-from core.settings import ROOT, Settings
+from core.settings import ROOT, Settings, with_home
 from core.tables.blends import TABLE as BLENDS
 from jobs import _knowledge, _look_back, _sources
 from jobs._registry import all_jobs
@@ -42,14 +44,20 @@ Lists = dict[str, "Pairs"]
 
 
 def bench_quality(settings: Settings, request: Request, seeds: Sequence[int]) -> str:
-    """Returns, as Markdown, what sources, blend, ranker and peers had named; `settings.home` is a scratch folder.
+    """Returns, as Markdown, what sources, blend, ranker and peers had named; in a home of its own.
 
     Raises MissingDataError without the peers' environment, ReelfeedError where a peer fails.
     """
-    from reelfeed.quality_tables import tables
-
     if not PEERS_PYTHON.exists():
         raise MissingDataError("the peers' environment is missing", where=str(PEERS_PYTHON), next_step="make peers")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["REELFEED_HOME"] = home
+        return _measured(with_home(settings, Path(home)), request, seeds)
+
+
+def _measured(settings: Settings, request: Request, seeds: Sequence[int]) -> str:
+    from reelfeed.quality_tables import tables
+
     cut = request.ds - timedelta(days=HELD_DAYS)
     run_jobs(all_jobs(), HISTORY_JOBS, request, settings)
     run_jobs(all_jobs(), TRAINING_JOBS, replace(request, ds=cut), settings)

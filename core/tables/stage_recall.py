@@ -12,13 +12,13 @@ TABLE = Table(
         Column(
             "stage",
             "string",
-            "candidates, the merged lists; scored, what the pre-ranker left; feed; or `source NAME`, what it gave to the "
-            "candidates.",
+            "candidates, the merged lists; scored, what the pre-ranker left; feed; or `source NAME`, what of the "
+            "candidates it named.",
         ),
         Column(
             "recall",
             "double",
-            "Share of a user's truth that the stage holds, mean over users.",
+            "Share of a user's truth that it holds, mean over users.",
             minimum=0.0,
             maximum=1.0,
         ),

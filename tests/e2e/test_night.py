@@ -86,7 +86,7 @@ def test_every_slot_explains_itself(night: Settings) -> None:
 
 
 def test_new_videos_get_their_share_of_showings_and_evenly(night: Settings) -> None:
-    """Two slots of every whole feed are theirs, dealt out by the source `fresh` to about the same number of users each."""
+    """Two slots of every whole feed are theirs, dealt out by the source `fresh` to about as many users each."""
     recipe = load_recipe("for_you")
     feeds = rows(night, FEEDS, NIGHT)
     fresh = {row["target_id"] for row in rows(night, SOURCE_MODELS, NIGHT) if row["source"] == "fresh"}
