@@ -94,9 +94,11 @@ peers: .venv-peers/.locked ## the environment of those other recommenders, .venv
 	touch $@
 
 .PHONY: lock
-lock: $(ENVIRONMENT)/uv ## resolve requirements/*.in anew into the hashed lock
+lock: $(ENVIRONMENT)/uv ## resolve requirements/*.in anew into the hashed locks
 	$(ENVIRONMENT)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --override requirements/overrides.txt requirements/runtime.in requirements/develop.in -o requirements/lock.txt
+	$(ENVIRONMENT)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  requirements/peers.in -o requirements/peers-lock.txt
 
 $(ENVIRONMENT)/uv: | $(STAMP)
 

@@ -56,6 +56,8 @@ def bench_quality(settings: Settings, request: Request, seeds: Sequence[int]) ->
 
 
 def _measured(settings: Settings, request: Request, seeds: Sequence[int]) -> str:
+    import numpy as np
+
     from reelfeed.quality_tables import tables
 
     cut = request.ds - timedelta(days=HELD_DAYS)
@@ -76,7 +78,9 @@ def _measured(settings: Settings, request: Request, seeds: Sequence[int]) -> str
     _write_rows(ctx, known, true, folder / "rows")
     found |= _peers(folder, seeds)
     cold["popularity"] = _popular(held, true)
-    return tables(found, cold, true, true.users % OF == HELD_BACK, _pool(known), seeds)
+    met = known.impressions.select("user_id").distinct().toArrow()["user_id"].to_numpy()
+    held_back = true.users % OF == HELD_BACK
+    return tables(found, cold, true, np.isin(true.users, met), held_back, _pool(known), seeds)
 
 
 def _context(settings: Settings, request: Request, seed: int) -> JobContext:

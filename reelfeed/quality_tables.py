@@ -21,15 +21,19 @@ def tables(
     found: Mapping[str, list[Pairs]],
     cold: Mapping[str, list[Pairs]],
     true: Truth,
+    known: NDArray[np.bool_],
     held_back: NDArray[np.bool_],
     pool: Ids,
     seeds: Sequence[int],
 ) -> str:
-    """Returns Markdown: the lists of `found` (one a seed), what beats what, and the `cold` lists of new users."""
-    measured = _measured({**found, "random": [_random(true, pool)], "oracle": [_oracle(true)]}, true)
+    """Returns Markdown: the lists of `found` (one a seed), what beats what, and the `cold` lists of new users.
+
+    `known` and `held_back` say of the users of the truth who had history, and who was held back from the cold lists.
+    """
+    measured = _of(known, _measured({**found, "random": [_random(true, pool)], "oracle": [_oracle(true)]}, true))
     lines = [
-        f"{len(true.users):,} users who watched something new to them for long; means over seeds {list(seeds)}, "
-        f"95 % intervals by bootstrap over users, {REPLICATES:,} replicates.",
+        f"{int(known.sum()):,} users with history who watched something new to them for long; means over seeds "
+        f"{list(seeds)}; 95 % intervals by bootstrap over users, {REPLICATES:,} replicates.",
         "",
         *_table(measured),
         "",
@@ -38,7 +42,7 @@ def tables(
         f"Users held back from fitting ({int(held_back.sum()):,}), asked without history, seed {seeds[-1]}:",
         "",
     ]
-    of_cold = {m: {name: c[held_back] for name, c in columns.items()} for m, columns in _measured(cold, true).items()}
+    of_cold = _of(held_back, _measured(cold, true))
     return "\n".join([*lines, *_table(of_cold), "", *_cold_differences(of_cold)])
 
 
@@ -51,6 +55,10 @@ def _measured(found: Mapping[str, list[Pairs]], true: Truth) -> dict[str, Column
     gains = {name: [gain(one, true) for one in lists] for name, lists in found.items()}
     measured[f"nDCG@{GAIN_DEPTH}"] = {name: np.mean(seeds, axis=0) for name, seeds in gains.items()}
     return measured
+
+
+def _of(there: NDArray[np.bool_], measured: Mapping[str, Columns]) -> dict[str, Columns]:
+    return {metric: {name: one[there] for name, one in columns.items()} for metric, columns in measured.items()}
 
 
 def _table(measured: Mapping[str, Columns]) -> list[str]:

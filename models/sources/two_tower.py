@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-    from models.towers import Features, Met
+    from models.tower_inputs import Features, Met
 
 MOST_ROWS = 4_000_000
 """Impressions brought to the driver, at most, but for users of whom fewer than LEAST_OF_USER are."""
@@ -93,7 +93,7 @@ def arrays(impressions: pa.Table, users: pa.Table, videos: pa.Table) -> tuple[np
     """
     import numpy as np
 
-    from models.towers import UNKNOWN_DAY, Features, Met
+    from models.tower_inputs import UNKNOWN_DAY, Features, Met
 
     columns = {name: impressions[name].to_numpy() for name in impressions.column_names}
     user_ids, video_ids = (

@@ -10,7 +10,8 @@ import pytest
 
 from models import towers
 from models.sources.two_tower import arrays
-from models.towers import Features, Met, Plan, Towers
+from models.tower_inputs import Features, Met, Plan
+from models.towers import Towers
 
 USERS, VIDEOS, EACH, DAYS, NEW = 300, 200, 20, 10, (198, 199)
 """Users and videos of two tastes, even and odd; impressions of a user; days; a video of each taste nobody has met."""
