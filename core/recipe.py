@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.config import load
+from core.errors import UsageError
 from core.settings import CONF
 
 
@@ -62,8 +63,20 @@ class Recipe:
 
 
 def load_recipe(name: str) -> Recipe:
-    """Returns the recipe `name` from conf/feeds; raises UsageError for an unknown recipe or key."""
-    file = load(_RecipeFile, CONF / "feeds" / f"{name}.toml")
+    """Returns the recipe `name` from conf/feeds; raises UsageError for an unknown recipe or key, or counts at odds."""
+    path = CONF / "feeds" / f"{name}.toml"
+    file = load(_RecipeFile, path)
+    if not file.length <= file.scored <= file.candidates:
+        raise UsageError(
+            f"length {file.length}, scored {file.scored} and candidates {file.candidates} must not fall in this order",
+            where=str(path),
+            next_step="ask for more candidates than the ranker scores, and score more than the feed is long",
+        )
+    strangers = sorted(file.kept.keys() - file.sources.keys())
+    if strangers:
+        raise UsageError(
+            f"[kept] names {', '.join(strangers)}, which [sources] does not ask", where=str(path), choices=file.sources
+        )
     rules = tuple(
         RuleUse(str(rule.get("rule", "")), {key: value for key, value in rule.items() if key != "rule"})
         for rule in file.rules

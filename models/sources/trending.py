@@ -33,8 +33,9 @@ def fit(known: Known) -> DataFrame:
     age = F.datediff(F.lit(known.ds), F.col("shown_on"))
     weight = F.when(F.col("is_long_view"), F.pow(F.lit(2.0), -age / HALF_LIFE_DAYS)).otherwise(0.0)
     units = F.sum((weight / SCORE_UNIT).cast("bigint")) * SCORE_UNIT
-    numbered = F.dense_rank().over(Window.orderBy("activity")).cast("bigint")
-    member = known.users.select("user_id", numbered.alias("segment")).localCheckpoint()
+    classes = known.users.select("activity").distinct()
+    numbered = classes.withColumn("segment", F.row_number().over(Window.orderBy("activity")).cast("bigint"))
+    member = known.users.join(F.broadcast(numbered), on="activity", how="inner").select("user_id", "segment")
     by_segment = known.impressions.join(member, on="user_id", how="left").groupBy("video_id", "segment")
     watched = by_segment.agg(units.alias("own")).fillna(EVERYONE, ["segment"])
     pool = known.videos.select("video_id")

@@ -89,11 +89,32 @@ def test_a_recipe_file_with_an_unknown_key_is_refused(tmp_path: Path, monkeypatc
         load_recipe("mine")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("scored     = 100", "scored     = 40", "length 50, scored 40 and candidates 400"),
+        ("candidates = 400", "candidates = 80", "scored 100 and candidates 80"),
+        ("fresh = 4", "fresher = 4", r"\[kept\] names fresher"),
+    ],
+)
+def test_a_recipe_whose_counts_or_sources_are_at_odds_is_refused(
+    old: str, new: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "feeds").mkdir()
+    assert old in RECIPE
+    (tmp_path / "feeds" / "mine.toml").write_text(RECIPE.replace(old, new), "utf-8")
+    monkeypatch.setattr(recipe_module, "CONF", tmp_path)
+    with pytest.raises(UsageError, match=said):
+        load_recipe("mine")
+
+
 CHANGES = {
     "name": "other",
     "length": 49,
     "surface": 2,
-    "candidates": 199,
+    "candidates": 399,
+    "scored": 99,
+    "kept": {"fresh": 3},
     "sources": {"trending": 1},
     "value": {"like": 1.0},
     "rules": (RuleUse("seen", {}),),
