@@ -23,6 +23,7 @@ from core.lake import Lake
 from core.run import Request, run_jobs
 from core.settings import ROOT, Settings, with_home
 from core.tables.blends import TABLE as BLENDS
+from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge, _look_back, _sources
 from jobs._registry import all_jobs
 from jobs.fit_blend import HELD_DAYS
@@ -133,7 +134,8 @@ def _ranked(ctx: JobContext, candidates: DataFrame, known: Known) -> Lists:
     if serving is None:
         raise ReelfeedError("the gate let no ranker pass", next_step="reelfeed run evaluate promote says why")
     told, _ = _knowledge.knowledge(ctx, [known.ds])
-    rows = _knowledge.feed_rows(candidates.withColumn("ds", F.lit(known.ds)), known.videos, ctx.recipe.surface)
+    of_night = candidates.withColumn("ds", F.lit(known.ds))
+    rows = _knowledge.feed_rows(of_night, ctx.read(VIDEOS, [known.ds]), ctx.recipe.surface)
     chosen, cost = preranked(ctx, rows.cache(), told, serving[0])
     click.echo(f"pre-ranker: {cost}")
     scored = predicted(vectors(chosen, told), serving[0], ctx.recipe.value)
