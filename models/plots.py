@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 SHOWN_FEATURES = 25
+COLOURS = 10
+"""Of matplotlib's cycle."""
 
 
 def reliability(title: str, unit: str, curves: Mapping[str, Curve]) -> Figure:
@@ -67,17 +69,19 @@ def recall(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Returns recall over the length of the list, a line per system, of rows of table source_quality; all users."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     found: dict[str, list[tuple[int, float]]] = {}
     for row in rows:
         if row["metric"].startswith("recall@") and row["cohort"] == "all" and "_minus_" not in row["system"]:
             found.setdefault(row["system"], []).append((int(row["metric"].partition("@")[2]), row["value"]))
-    for system, points in sorted(found.items(), key=lambda item: -max(value for _, value in item[1])):
+    for place, (system, points) in enumerate(sorted(found.items(), key=lambda item: -max(item[1])[1])):
         depths, values = zip(*sorted(points), strict=True)
-        axes.plot(depths, values, marker="o", markersize=4, label=system)
+        line = "-" if place < COLOURS else ":"
+        axes.plot(depths, values, marker="o", markersize=4, label=system, color=f"C{place}", linestyle=line)
+        axes.set_xticks(depths)
     axes.set(
         title="long views of the days after that a list had named", xlabel="first k of the list", ylabel="recall@k"
     )
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
