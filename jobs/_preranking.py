@@ -26,13 +26,14 @@ def preranked(ctx: JobContext, rows: DataFrame, known: Knowledge, ranker: Ranker
 
     from models.prerank import cost, cut, described, taught
 
-    few = described(rows.withColumn("is_kept", _kept(ctx)), known, sorted(ctx.recipe.sources)).cache()
-    lesson = _lesson(ctx, rows, few, known, ranker)
+    asked = rows.withColumn("is_kept", _kept(ctx))
+    lesson = _lesson(ctx, asked, known, ranker)
     user, value = lesson["user_id"].to_numpy(), lesson["value"].to_numpy()
     numbers = np.asarray(lesson["few"].combine_chunks().flatten(), dtype=np.float32).reshape(len(user), -1)
     teaches = np.isin(user, np.unique(user)[::2])
     model = taught(numbers[teaches], value[teaches], ctx.settings.seed, ctx.settings.threads) if len(user) else ""
-    going = cut(few, model, ctx.recipe.scored).cache()
+    # Made anew, since to keep these numbers of all candidates would take more memory than all else.
+    going = cut(described(asked, known, sorted(ctx.recipe.sources)), model, ctx.recipe.scored).cache()
     held = [int(one) for one in np.unique(user[~teaches])]
     went = _went(lesson, going.where(F.col("user_id").isin(held)).toArrow())
     chosen = rows.drop("rank", "sources").join(going, on=["user_id", "video_id"], how="left_semi").cache()
@@ -53,18 +54,20 @@ def _kept(ctx: JobContext) -> Column:
     return reduce(or_, first, F.lit(False))
 
 
-def _lesson(ctx: JobContext, rows: DataFrame, few: DataFrame, known: Knowledge, ranker: Ranker) -> pa.Table:
+def _lesson(ctx: JobContext, asked: DataFrame, known: Knowledge, ranker: Ranker) -> pa.Table:
     """Returns user_id, video_id, few and the ranker's value of all candidates of the users drawn to teach."""
     from pyspark.sql import functions as F
 
     from features.point_in_time import vectors
-    from models.prerank import TEACHING_USERS
+    from models.prerank import TEACHING_USERS, described
     from models.scoring import predicted
 
-    users = rows.select("user_id").distinct().orderBy(F.xxhash64("user_id", F.lit(ctx.settings.seed)), "user_id")
+    users = asked.select("user_id").distinct().orderBy(F.xxhash64("user_id", F.lit(ctx.settings.seed)), "user_id")
     drawn = users.limit(TEACHING_USERS).localCheckpoint()
-    theirs = rows.drop("rank", "sources").join(F.broadcast(drawn), on="user_id", how="left_semi").cache()
-    ranked = predicted(vectors(theirs, known), ranker, ctx.recipe.value).select("user_id", "video_id", "value")
+    theirs = asked.join(F.broadcast(drawn), on="user_id", how="left_semi").cache()
+    few = described(theirs, known, sorted(ctx.recipe.sources))
+    rows = theirs.drop("rank", "sources", "is_kept")
+    ranked = predicted(vectors(rows, known), ranker, ctx.recipe.value).select("user_id", "video_id", "value")
     told = few.join(ranked, on=["user_id", "video_id"], how="inner").orderBy("user_id", "video_id").toArrow()
     theirs.unpersist()
     return told

@@ -58,6 +58,7 @@ def run(ctx: JobContext) -> None:
     trusted = [(ctx.recipe.name, name, *pair, is_better, ctx.ds) for name, pair in sorted(weights.items())]
     ctx.publish(BLENDS, ctx.spark.createDataFrame(trusted, spark_schema(BLENDS)))
     _track(ctx, named)
+    ctx.spark.catalog.clearCache()
 
 
 def _merged(

@@ -45,6 +45,7 @@ def run(ctx: JobContext) -> None:
     published = ctx.publish(SOURCE_MODELS, reduce(DataFrame.unionByName, named))
     ctx.publish(EMBEDDINGS, _embeddings(reduce(DataFrame.unionByName, named), published.days[str(ctx.ds)].hash))
     _track(ctx, states)
+    ctx.spark.catalog.clearCache()
 
 
 def _embeddings(models: DataFrame, model: str) -> DataFrame:

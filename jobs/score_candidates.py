@@ -48,6 +48,7 @@ def run(ctx: JobContext) -> None:
     scored = predicted(vectors(chosen, known), ranker, ctx.recipe.value)
     final = scored.withColumns({"is_degraded": F.lit(bool(late)), "model": F.lit(ranker.model_id), "ds": F.lit(ctx.ds)})
     ctx.publish(SCORED_CANDIDATES, final.select(*SCORED_CANDIDATES.column_names))
+    chosen.unpersist()
 
 
 JOB = Job(

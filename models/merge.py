@@ -53,11 +53,11 @@ def merge(proposals: Mapping[str, DataFrame], how: Merging) -> DataFrame:
         .agg(F.sort_array(F.collect_list(F.struct("source", "videos", "scores"))).alias("lists"))
     )
 
-    def merged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def merge_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield merge_batch(batch, names, how)
 
-    return together.mapInArrow(merged, f"user_id bigint, video_id bigint, rank int, sources {SOURCES}")
+    return together.mapInArrow(merge_all, f"user_id bigint, video_id bigint, rank int, sources {SOURCES}")
 
 
 @dataclass(frozen=True)
@@ -152,16 +152,20 @@ def in_order(found: Candidates, names: Sequence[str], how: Merging) -> np.ndarra
 
 def merge_batch(batch: pa.RecordBatch, names: Sequence[str], how: Merging) -> pa.RecordBatch:
     """Returns the merged lists of the users of `batch`; see `merge` and `tabulated`."""
+    return merged(tabulated(batch, len(names)), names, how)
+
+
+def merged(found: Candidates, names: Sequence[str], how: Merging) -> pa.RecordBatch:
+    """Returns user_id, video_id, rank, sources of the candidates `found`, of which `names` are the sources in order."""
     import numpy as np
     import pyarrow as pa
 
-    found = tabulated(batch, len(names))
     order = in_order(found, names, how)
     rows = _ranges(found.starts[order], found.counts[order])
     source, rank, score = (entry[rows] for entry in found.entries)
     by = pa.StructArray.from_arrays(
         [
-            pa.array(np.asarray(names, dtype=object)[source].tolist(), pa.string()),
+            pa.DictionaryArray.from_arrays(pa.array(source.astype(np.int32)), pa.array(names)).dictionary_decode(),
             pa.array(rank.astype(np.int32)),
             pa.array(score),
         ],

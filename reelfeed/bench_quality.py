@@ -103,20 +103,25 @@ def _blend(ctx: JobContext) -> Blend | None:
 
 def _ours(ctx: JobContext, known: Known, watched: DataFrame, blend: Blend | None, ranked: bool = True) -> Lists:
     """Returns the lists of every source, of both ways to merge them, and of the ranker behind them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     from models.history import histories
-    from models.merge import in_order, merge
+    from models.merge import in_order, merged
     from models.serving import asked_of, merging, served_sources
     from models.source_quality import by_source, merged_list
 
     models, _ = _sources.fit_all(known, served_sources(ctx.recipe))
     asking = histories(known.impressions, watched.select("user_id").distinct()).cache()
-    asked = {name: rows.cache() for name, rows in _sources.ask_all(models, asking, asked_of(ctx.recipe)).items()}
-    names, found = _look_back.named(asked)
+    names, found = _look_back.named(_sources.ask_all(models, asking, asked_of(ctx.recipe)))
     lists = by_source(found, names)
     for name, how in (("round_robin", None), ("blend", blend)):
         lists[name] = merged_list(found, in_order(found, names, merging(ctx.recipe, how)))
     if ranked:
-        lists |= _ranked(ctx, merge(asked, merging(ctx.recipe, blend)), known)
+        path = str(ctx.settings.home_path / "candidates.parquet")
+        pq.write_table(pa.Table.from_batches([merged(found, names, merging(ctx.recipe, blend))]), path)
+        lists |= _ranked(ctx, ctx.spark.read.parquet(path), known)
+    ctx.spark.catalog.clearCache()
     return lists
 
 

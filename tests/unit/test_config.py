@@ -130,7 +130,7 @@ def test_the_hash_changes_with_every_decision(decision: str) -> None:
 def test_the_order_and_the_parameters_of_rules_are_decisions() -> None:
     shipped = load_recipe("for_you")
     assert replace(shipped, rules=shipped.rules[::-1]).hash != shipped.hash
-    stricter = (*shipped.rules[:-1], RuleUse(shipped.rules[-1].rule, {"most": 1}))
+    stricter = (*shipped.rules[:-1], RuleUse(shipped.rules[-1].rule, {"least": 2}))
     assert replace(shipped, rules=stricter).hash != shipped.hash
 
 
