@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Merging:
     """How lists are merged: at most `length` videos a user.
 
-    In order of `blend` where there is one, else round robin: a video stands where its best source ranked it; of equals
-    the one that more sources named comes first, then the smaller video_id. The first `kept` of a source stay in however
-    low they stand. What only `filler` names, and beyond its `quotas`, fills up lists that are short.
+    In order of `blend` where there is one, else round robin: a video stands where its best source ranked it, and what
+    only `filler` names, beyond its `quotas`, behind all others; of equals the one that more sources named comes first,
+    then the smaller video_id. The first `kept` of a source stay in however low they stand.
     """
 
     length: int
@@ -138,10 +138,13 @@ def in_order(found: Candidates, names: Sequence[str], how: Merging) -> np.ndarra
         filler = place[how.filler]
         own[own[:, filler] > how.quotas.get(how.filler, 0), filler] = 0
     best: np.ndarray = np.where(own > 0, own, np.inf).min(axis=1, initial=np.inf)
-    # What is left to the filler alone stands in its order behind all others.
     fills = best == np.inf
     best = np.where(fills, found.ranks.max(axis=1, initial=0), best)
-    worth = described(found.ranks, found.scores) @ how.blend.matrix(names) if how.blend else -best
+    if how.blend:
+        # It has learned what the filler's lower ranks are worth too.
+        fills, worth = np.zeros_like(fills), described(found.ranks, found.scores) @ how.blend.matrix(names)
+    else:
+        worth = -best
     named = (own > 0).sum(axis=1)
     order = np.lexsort((found.video, -named, best, -worth, fills, found.user))
     kept = np.asarray([how.kept.get(name, 0) for name in names])

@@ -75,6 +75,8 @@ def test_the_filler_beyond_its_quota_stands_behind_all_others_and_fills_up() -> 
     how = Merging(3, filler="c", quotas={"c": 1})
     assert videos(lists, how) == [5, 20, 21], "21 only fills; the filler's fourth place does not push 5 back"
     assert videos(lists, how, user=2) == [20, 21]
+    trusted = Merging(3, Blend({"c": (1.0, 0.0)}), filler="c", quotas={"c": 1})
+    assert videos(lists, trusted) == [20, 21, 22], "a blend weighs what the filler names like all else"
 
 
 @given(seed=st.integers(0, 10_000), length=st.integers(1, 12), kept=st.integers(0, 3))
