@@ -66,7 +66,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home, logs = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("logs")
-    world = WorldConfig(first_day=FIRST, users=300, videos=600, authors=60)
+    world = WorldConfig(first_day=FIRST, users=450, videos=600, authors=60)
     write_days(world, str(logs), [FIRST + timedelta(days=i) for i in range(DAYS + 1)])
     environment = os.environ | {"REELFEED_HOME": str(home)}
     span = ("--from", str(FIRST), "--ds", str(NIGHT - timedelta(days=1)), "--logs-dir", str(logs))
