@@ -59,18 +59,23 @@ class Night:
     def hashes(self, ds: date) -> list[str]:
         return [self.lake.partitions(table, [ds])[str(ds)].hash for table in (RANKERS, EVALUATIONS, PROMOTIONS)]
 
-    def publish(self, ds: date, seed: int, signal: float = 1.5, refreshed: bool = False) -> None:
+    def publish(
+        self, ds: date, seed: int, signal: float = 1.5, refreshed: bool = False, popular_is_right: bool = False
+    ) -> None:
         import pandas as pd
 
-        frame = pd.DataFrame(world(ds, seed, signal, refreshed))
+        frame = pd.DataFrame(world(ds, seed, signal, refreshed, popular_is_right))
         spark_frame = self.spark.createDataFrame(frame, spark_schema(TRAINING_EXAMPLES))
         self.lake.publish(
             spark_frame, TRAINING_EXAMPLES, [ds], validate=lambda *_: [], job="test", seconds=lambda: 0.0, reads={}
         )
 
 
-def world(ds: date, seed: int, signal: float, refreshed: bool) -> dict[str, Any]:
-    """Impressions whose long views follow two features, popularity knows one; nobody is ever not interested."""
+def world(ds: date, seed: int, signal: float, refreshed: bool, popular_is_right: bool) -> dict[str, Any]:
+    """Impressions whose long views follow two features, popularity knows one; nobody is ever not interested.
+
+    Where `popular_is_right`, popularity is the chance of a long view itself, which no ranker can better.
+    """
     generator = np.random.default_rng(seed)
     names = feature_names()
     matrix = generator.normal(size=(ROWS, len(names))).astype(np.float32)
@@ -88,7 +93,7 @@ def world(ds: date, seed: int, signal: float, refreshed: bool) -> dict[str, Any]
     matrix[generator.random(matrix.shape) < 0.02] = np.nan
     days = generator.integers(0, 8, ROWS)
     part = np.where(days < 4, "train", np.where(days < 6, "validate", "test"))
-    popularity = 1 / (1 + np.exp(-np.nan_to_num(matrix[:, known])))
+    popularity = chance if popular_is_right else 1 / (1 + np.exp(-np.nan_to_num(matrix[:, known])))
     start = datetime.combine(ds, datetime.min.time()) - timedelta(days=8)
     seconds = generator.choice(86_400, ROWS)
     frozen = ds - timedelta(days=2)
@@ -201,7 +206,7 @@ def test_a_second_night_is_compared_with_the_champion_and_leaves_the_first_as_it
 
 def test_a_challenger_worse_than_popularity_is_not_the_first_to_serve(spark: SparkSession, settings: Settings) -> None:
     night = Night(spark, settings)
-    night.publish(FIRST, seed=3, signal=0.0)
+    night.publish(FIRST, seed=3, signal=0.3, popular_is_right=True)
     for job in (TRAIN, EVALUATE):
         night.run(job, FIRST)
     with pytest.raises(ContractError, match="nothing was promoted"):
