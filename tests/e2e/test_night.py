@@ -177,7 +177,7 @@ def test_history_in_one_go_equals_day_by_day(
     trained: Settings, logs: Path, tmp_path: Path, spark: SparkSession
 ) -> None:
     settings = small(tmp_path / "home")
-    days = [FIRST + timedelta(days=i) for i in range(3)]
+    days = [FIRST + timedelta(days=i) for i in range(2)]
     for day in days:
         run_jobs(JOBS, HISTORY, request(logs, day, day), settings)
     one_by_one, at_once = Lake(settings.lake), Lake(trained.lake)
