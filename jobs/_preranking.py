@@ -47,10 +47,10 @@ def _kept(ctx: JobContext) -> Column:
 
     from pyspark.sql import functions as F
 
-    places = {name: f"cast(array_position(sources.source, '{name}') as int) - 1" for name in ctx.recipe.kept}
-    first = [
-        F.expr(f"coalesce(get(sources.rank, {at}) <= {ctx.recipe.kept[name]}, false)") for name, at in places.items()
-    ]
+    from models.merge import of_source
+
+    counts = ctx.recipe.kept.items()
+    first = [F.coalesce(of_source(name, "rank") <= count, F.lit(False)) for name, count in counts]
     return reduce(or_, first, F.lit(False))
 
 

@@ -115,8 +115,10 @@ def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame
     """Returns one row per user: user_id, seen, candidates, as models.slate takes them."""
     from pyspark.sql import functions as F
 
-    fresh = "coalesce(get(sources.rank, cast(array_position(sources.source, 'fresh') as int) - 1), 0)"
-    ranked = scored.select("user_id", "video_id", "value", F.expr(fresh).alias("fresh_rank"))
+    from models.merge import of_source
+
+    fresh = F.coalesce(of_source("fresh", "rank"), F.lit(0))
+    ranked = scored.select("user_id", "video_id", "value", fresh.alias("fresh_rank"))
     about = ranked.join(F.broadcast(videos), on="video_id", how="inner")
     one = F.struct("value", *COLUMNS)
     lists = about.groupBy("user_id").agg(F.collect_list(one).alias("candidates"))

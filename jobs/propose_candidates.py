@@ -44,16 +44,15 @@ def _blend(ctx: JobContext) -> Blend | None:
     """
     from pyspark.sql import functions as F
 
-    from models.blend import Blend
+    from models.blend import served
 
     days = ctx.days_of(BLENDS)
     for day in reversed([day for day in days if day < ctx.ds] or days):
         rows = ctx.read(BLENDS, [day]).where(F.col("recipe") == ctx.recipe.name).collect()
         if rows:
-            served = any(row["is_served"] for row in rows)
-            log.info("merging by %s, as measured on %s", "the blend" if served else "round robin", day)
-            weights = {row["source"]: (row["rank_weight"], row["score_weight"]) for row in rows}
-            return Blend(weights) if served else None
+            blend = served([row.asDict() for row in rows])
+            log.info("merging by %s, as measured on %s", "the blend" if blend else "round robin", day)
+            return blend
     log.info("merging by round robin: no blend was fitted yet")
     return None
 

@@ -7,9 +7,9 @@ logistic regression of "the user then watched it for long". What it is worth bes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,12 @@ class Blend:
 
         pairs = [self.weights.get(name, (0.0, 0.0)) for name in names]
         return np.asarray([[rank for rank, _ in pairs], [score for _, score in pairs]]).ravel()
+
+
+def served(rows: Iterable[Mapping[str, Any]]) -> Blend | None:
+    """Returns the blend of a recipe's rows of table blends; None where round robin was better, or there are none."""
+    weights = {row["source"]: (row["rank_weight"], row["score_weight"]) for row in rows if row["is_served"]}
+    return Blend(weights) if weights else None
 
 
 def relative(scores: np.ndarray, lengths: np.ndarray) -> np.ndarray:

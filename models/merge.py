@@ -12,7 +12,7 @@ from models.blend import Blend, described, relative
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,14 @@ def merged(found: Candidates, names: Sequence[str], how: Merging) -> pa.RecordBa
         pa.ListArray.from_arrays(offsets, by),
     ]
     return pa.RecordBatch.from_arrays(columns, names=["user_id", "video_id", "rank", "sources"])
+
+
+def of_source(name: str, field: str) -> Column:
+    """Returns `field`, rank or score, of source `name` in the column sources; null where it did not name the video."""
+    from pyspark.sql import functions as F
+
+    place = F.array_position(F.col("sources.source"), name).cast("int") - 1
+    return F.get(F.col(f"sources.{field}"), place)
 
 
 def places_of(user: np.ndarray) -> np.ndarray:

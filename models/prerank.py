@@ -15,6 +15,7 @@ from features.groups.author_reception import GROUP as AUTHOR
 from features.groups.user_author_affinity import GROUP as USER_AUTHOR
 from features.groups.user_tag_affinity import GROUP as USER_TAG
 from features.groups.video_reception import GROUP as VIDEO
+from models.merge import of_source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,17 +64,15 @@ def described(candidates: DataFrame, known: Knowledge, sources: Sequence[str]) -
     from pyspark.sql import functions as F
 
     joined = candidates
-    numbers = ["cast(rank as float)", "cast(duration_ms as float)"]
-    for name in sources:
-        at = f"cast(array_position(sources.source, '{name}') as int) - 1"
-        numbers += [f"cast(get(sources.rank, {at}) as float)", f"cast(get(sources.score, {at}) as float)"]
+    numbers = [F.col("rank"), F.col("duration_ms")]
+    numbers += [of_source(name, field) for name in sources for field in ("rank", "score")]
     for group, columns in FEW:
         snapshot = known.snapshots[group.name]
         values = [F.col(column).alias(f"{group.name}__{column}") for column in columns]
         keyed = snapshot.select(*group.entity, F.col("ds").alias("snapshot_ds"), *values)
         joined = joined.join(keyed, on=[*group.entity, "snapshot_ds"], how="left")
-        numbers += [f"{group.name}__{column}" for column in columns]
-    few = F.array(*[F.coalesce(F.expr(number), F.lit(float("nan")).cast("float")) for number in numbers])
+        numbers += [F.col(f"{group.name}__{column}") for column in columns]
+    few = F.array(*[F.coalesce(number.cast("float"), F.lit(float("nan")).cast("float")) for number in numbers])
     return joined.select("user_id", "video_id", "rank", "is_kept", few.alias("few"))
 
 

@@ -94,11 +94,10 @@ def _context(settings: Settings, request: Request, seed: int) -> JobContext:
 
 
 def _blend(ctx: JobContext) -> Blend | None:
-    from models.blend import Blend
+    from models.blend import served
 
     cut = ctx.ds - timedelta(days=HELD_DAYS)
-    rows = ctx.read(BLENDS, [cut]).collect()
-    return Blend({row["source"]: (row["rank_weight"], row["score_weight"]) for row in rows if row["is_served"]}) or None
+    return served([row.asDict() for row in ctx.read(BLENDS, [cut]).collect()])
 
 
 def _ours(ctx: JobContext, known: Known, watched: DataFrame, blend: Blend | None, ranked: bool = True) -> Lists:
