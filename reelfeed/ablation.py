@@ -18,10 +18,8 @@ from core.lake import Lake
 from core.run import Request, run_jobs
 from core.settings import ROOT, Settings, with_home
 from core.tables.impressions import TABLE as IMPRESSIONS
-from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
-from features.catalog import categorical_names, feature_names, features, neutral_values
-from models.gate import HEAD
-from models.heads import HEADS, head_labels
+from features.catalog import feature_names, features
+from reelfeed.refits import long_views, mean_sums, parts, refit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,14 +58,14 @@ def ablation(settings: Settings, request: Request, seeds: int) -> str:
     kept = {FULL: tuple(places)} | {
         f"without {group}": tuple(each.name for each in features() if each.group != group) for group in groups
     }
-    train, test = _parts(settings, request.ds)
+    train, test = parts(settings, request.ds)
     systems = {
         name: _mean_sums(settings, train, test, columns, seeds) for name, columns in _with_progress(kept.items())
     }
     for name, redrawn in ((UNSMOOTHED, False), (PLACEBO, True)):
         with _remade(settings, request, redrawn=redrawn) as scratch:
-            systems[name] = _mean_sums(scratch, *_parts(scratch, request.ds), tuple(places), seeds)
-    labels = _labels(test)
+            systems[name] = _mean_sums(scratch, *parts(scratch, request.ds), tuple(places), seeds)
+    labels = long_views(test)
     systems["popularity"] = list_sums(test.user, test.video, labels, test.popularity)
     systems["random"] = list_sums(test.user, test.video, labels, _generator(settings.seed).random(len(labels)))
     found = estimates(systems, [(FULL, other) for other in systems if other not in (FULL, PLACEBO)], settings.seed)
@@ -82,18 +80,6 @@ def _with_progress(kept: object) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from bar
 
 
-def _parts(settings: Settings, ds: date) -> tuple[Examples, Examples]:
-    """Returns the rows to fit on, and those to judge with what a feed would have known of them."""
-    from jobs.train_ranker import COLUMNS
-    from models.examples import at_scoring, examples
-
-    table = Lake(settings.lake).read_arrow(TRAINING_EXAMPLES, [ds], COLUMNS)
-    width = len(feature_names())
-    train = examples(table, ("train", "validate"), width, head_labels())
-    test = examples(table, ("test",), width, head_labels())
-    return train, replace(test, features=at_scoring(test.features, neutral_values()))
-
-
 def _mean_sums(
     settings: Settings,
     train: Examples,
@@ -104,28 +90,16 @@ def _mean_sums(
     """Returns each user's list sums of a ranker on `columns`, averaged over fits."""
     import numpy as np
 
-    from models.metrics import ListSums, list_sums
-    from models.ranker_training import fit
+    from models.metrics import list_sums
 
     places = [feature_names().index(name) for name in columns]
-    neutral = {places.index(place): value for place, value in neutral_values().items() if place in places}
-    (head,) = [head for head in HEADS if head.name == HEAD]
     mine = replace(train, features=np.ascontiguousarray(train.features[:, places]))
     judged = np.ascontiguousarray(test.features[:, places])
     found = []
     for seed in range(seeds):
-        ranker, _ = fit(
-            mine,
-            features=tuple(columns),
-            categorical=tuple(name for name in categorical_names() if name in columns),
-            heads=(head,),
-            neutral=neutral,
-            seed=settings.seed + seed,
-            threads=settings.threads,
-        )
-        scores = ranker.predict(judged, settings.threads)[:, 0]
-        found.append(list_sums(test.user, test.video, _labels(test), scores))
-    return ListSums(*[np.mean([getattr(each, name) for each in found], axis=0) for name in vars(found[0])])
+        scores = refit(settings, mine, columns, settings.seed + seed).predict(judged, settings.threads)[:, 0]
+        found.append(list_sums(test.user, test.video, long_views(test), scores))
+    return mean_sums(found)
 
 
 @contextmanager
@@ -181,13 +155,6 @@ def _redraw(settings: Settings, request: Request) -> None:
         seconds=lambda: 0.0,
         reads={},
     )
-
-
-def _labels(rows: Examples) -> np.ndarray:
-    import numpy as np
-
-    labels: np.ndarray = rows.label(HEAD).astype(np.float64)
-    return labels
 
 
 def _generator(seed: int) -> np.random.Generator:
