@@ -86,11 +86,11 @@ bench-quality: setup peers ## candidates and ranker beside other recommenders on
 	$(BIN)/reelfeed bench-quality --logs kuairand --logs-dir '$(LOGS_DIR)' --from $(or $(FROM),2022-04-25) --ds $(or $(DS),2022-05-04)
 
 .PHONY: peers
-peers: .venv-peers/.locked ## the environment of those other recommenders, .venv-peers
+peers: .venv-peers/.locked .venv-peers-ranking/.locked ## the environments of those other recommenders, .venv-peers*
 
-.venv-peers/.locked: requirements/peers-lock.txt | $(STAMP)
-	$(ENVIRONMENT)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
-	VIRTUAL_ENV=$(CURDIR)/.venv-peers $(ENVIRONMENT)/uv pip sync --require-hashes --compile-bytecode requirements/peers-lock.txt
+.venv-peers/.locked .venv-peers-ranking/.locked: .venv-%/.locked: requirements/%-lock.txt | $(STAMP)
+	$(ENVIRONMENT)/uv venv --quiet --clear --python $(BIN)/python .venv-$*
+	VIRTUAL_ENV=$(CURDIR)/.venv-$* $(ENVIRONMENT)/uv pip sync --require-hashes --compile-bytecode $<
 	touch $@
 
 .PHONY: lock
@@ -99,6 +99,8 @@ lock: $(ENVIRONMENT)/uv ## resolve requirements/*.in anew into the hashed locks
 	  --override requirements/overrides.txt requirements/runtime.in requirements/develop.in -o requirements/lock.txt
 	$(ENVIRONMENT)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  requirements/peers.in -o requirements/peers-lock.txt
+	$(ENVIRONMENT)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  requirements/peers-ranking.in -o requirements/peers-ranking-lock.txt
 
 $(ENVIRONMENT)/uv: | $(STAMP)
 
@@ -108,4 +110,4 @@ clean: ## remove what runs made: var/ (lake, models, Airflow's database) and cac
 
 .PHONY: clean-environment
 clean-environment: ## remove .venv
-	rm -rf $(ENVIRONMENT) .venv-peers
+	rm -rf $(ENVIRONMENT) .venv-peers .venv-peers-ranking
