@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from core.errors import ReelfeedError, UsageError, unknown
+from core.recipe import load_recipe
+from core.run import Request
 from core.settings import Settings, load_settings
 
 UNFORESEEN = 70
@@ -36,9 +38,7 @@ DAY = _Day()
 ds_option = click.option("--ds", type=DAY, required=True, help="The day whose logs are processed.")
 recipe_option = click.option("--recipe", default="for_you", show_default=True, help="A recipe of conf/feeds/.")
 logs_option = click.option("--logs", type=click.Choice(LOGS), default="simulated", show_default=True)
-logs_dir_option = click.option(
-    "--logs-dir", default="", help="Folder of the raw logs; default: the simulated world's own."
-)
+logs_dir_option = click.option("--logs-dir", default="", help="Folder of raw logs; default: the simulated world's own.")
 
 
 def logs_folder(settings: Settings, logs: str, logs_dir: str) -> str:
@@ -52,6 +52,11 @@ def logs_folder(settings: Settings, logs: str, logs_dir: str) -> str:
     if logs == "simulated":
         return str(settings.home_path / "logs" / "simulated")
     raise UsageError(f"--logs {logs} needs a folder", next_step="add --logs-dir FOLDER (make: LOGS_DIR=FOLDER)")
+
+
+def _request(settings: Settings, ds: date, first: date, recipe: str, logs: str, logs_dir: str) -> Request:
+    """Returns the request of the options ds, from, recipe, logs and logs-dir."""
+    return Request(ds, first, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -75,15 +80,12 @@ def cli(context: click.Context, profile: str) -> None:
 @logs_option
 @logs_dir_option
 @click.pass_obj
-def run(
-    settings: Settings, names: tuple[str, ...], ds: date, first: date | None, recipe: str, logs: str, logs_dir: str
-) -> None:
+def run(settings: Settings, /, names: tuple[str, ...], ds: date, first: date | None, **logs: str) -> None:
     """Run jobs, in the order of their tables, in one Spark session."""
-    from core.recipe import load_recipe
-    from core.run import Request, run_jobs
+    from core.run import run_jobs
     from jobs._registry import all_jobs
 
-    request = Request(ds, first or ds, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
+    request = _request(settings, ds, first or ds, **logs)
     run_jobs(all_jobs(), names, request, settings)
 
 
@@ -176,13 +178,11 @@ def simulate(settings: Settings, last: date, days: int | None, logs_dir: str) ->
 @logs_option
 @logs_dir_option
 @click.pass_obj
-def ablation(settings: Settings, ds: date, first: date, seeds: int, recipe: str, logs: str, logs_dir: str) -> None:
+def ablation(settings: Settings, /, ds: date, first: date, seeds: int, **logs: str) -> None:
     """Measure what each group of features, and smoothing, adds to long views; writes docs/ablation.md."""
-    from core.recipe import load_recipe
-    from core.run import Request
     from reelfeed.ablation import ablation as measured
 
-    request = Request(ds, first, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
+    request = _request(settings, ds, first, **logs)
     click.echo(measured(settings, request, seeds))
 
 
@@ -193,7 +193,6 @@ def ablation(settings: Settings, ds: date, first: date, seeds: int, recipe: str,
 @click.pass_obj
 def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
     """Print a night: the funnel, the ranker against popularity, one user's feed with its reasons."""
-    from core.recipe import load_recipe
     from jobs.write_report import night_report
 
     click.echo(night_report(settings, ds, load_recipe(recipe), user))
@@ -207,7 +206,6 @@ def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
 @click.pass_obj
 def night(settings: Settings, logs: str, logs_dir: str, ds: date | None, recipe: str) -> None:
     """The whole thing once: logs, history, training, then tonight's nightly_feed through Airflow."""
-    from core.recipe import load_recipe
     from reelfeed.night import whole_night
 
     whole_night(settings, logs, logs_folder(settings, logs, logs_dir), ds, load_recipe(recipe))
@@ -240,22 +238,27 @@ def bench(parts: tuple[str, ...], runs: int) -> None:
 
 
 @cli.command("bench-quality")
+@click.argument("parts", nargs=-1, type=click.Choice(["candidates", "ranking"]))
 @ds_option
 @click.option("--from", "first", type=DAY, required=True, help="First day of the logs to learn from.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of everything.")
+@click.option("--seeds", type=click.IntRange(1), help="Fits of everything; by default 3 of candidates, 5 of ranking.")
 @recipe_option
 @logs_option
 @logs_dir_option
 @click.pass_obj
-def bench_quality(settings: Settings, ds: date, first: date, seeds: int, recipe: str, logs: str, logs_dir: str) -> None:
-    """Compare candidates and ranker with other people's recommenders on the same rows, into docs/benchmarks.md."""
-    from core.recipe import load_recipe
-    from core.run import Request
-    from reelfeed.bench import write_block
-    from reelfeed.bench_quality import bench_quality as measured
+def bench_quality(
+    settings: Settings, /, parts: tuple[str, ...], ds: date, first: date, seeds: int | None, **logs: str
+) -> None:
+    """Compare PARTS, or all, with other people's recommenders on the same rows, into docs/benchmarks.md.
 
-    request = Request(ds, first, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
-    click.echo(write_block("quality", measured(settings, request, range(settings.seed, settings.seed + seeds))))
+    candidates: what sources, blend and ranker propose. ranking: how the ranker orders what was shown.
+    """
+    from reelfeed import bench_quality as quality
+    from reelfeed.bench import write_block
+
+    request = _request(settings, ds, first, **logs)
+    for part, text in quality.bench_quality(settings, request, parts or tuple(quality.PARTS), seeds).items():
+        click.echo(write_block(part, text))
 
 
 @cli.command()

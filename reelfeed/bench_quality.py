@@ -1,5 +1,6 @@
 """`make bench-quality`: our candidates and our ranker beside other people's recommenders, on the same rows.
 
+How logged impressions are ordered is measured by bench_ranking.py; this file runs it, and measures candidates.
 Everything is fitted on what was known HELD_DAYS before the last day, the blend's weights and the ranker on days before
 that; truth is what users of that day watched for long since. Peers run in an environment of their own (reelfeed/peers).
 """
@@ -7,7 +8,6 @@ that; truth is what users of that day watched for long since. Peers run in an en
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.errors import MissingDataError, ReelfeedError
+from core.errors import ReelfeedError
 from core.job import Job, JobContext
 from core.lake import Lake
 from core.run import Request, run_jobs
-from core.settings import ROOT, Settings, with_home
+from core.settings import Settings, with_home
 from core.tables.blends import TABLE as BLENDS
 from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge, _look_back, _sources
 from jobs._registry import all_jobs
 from jobs.fit_blend import HELD_DAYS
 from reelfeed.night import HISTORY_JOBS, TRAINING_JOBS
+from reelfeed.peer_runs import check_peers, peer_tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,32 +38,38 @@ if TYPE_CHECKING:
     from models.blend import Blend
     from models.source import Known
 
-PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+PARTS = {"candidates": 3, "ranking": 5}
+"""The parts, and of how many seeds each fits everything unless told otherwise."""
 HELD_BACK, OF = 3, 10
 """Users whose id leaves HELD_BACK by OF are held back from a fit of its own, to be asked as new users."""
 
 Lists = dict[str, "Pairs"]
 
 
-def bench_quality(settings: Settings, request: Request, seeds: Sequence[int]) -> str:
-    """Returns, as Markdown, what sources, blend, ranker and peers had named; in a home of its own.
+def bench_quality(settings: Settings, request: Request, parts: Sequence[str], seeds: int | None) -> dict[str, str]:
+    """Returns the tables of each of `parts`, keys of PARTS, as Markdown; everything is made in a home of its own.
 
-    Raises MissingDataError without the peers' environment, ReelfeedError where a peer fails.
+    Raises MissingDataError without the peers' environments, ReelfeedError where a peer fails.
     """
-    if not PEERS_PYTHON.exists():
-        raise MissingDataError("the peers' environment is missing", where=str(PEERS_PYTHON), next_step="make peers")
+    from reelfeed.bench_ranking import bench_ranking
+
+    check_peers("ranking" if part == "ranking" else "retrieval" for part in parts)
+    measures = {"candidates": _candidates, "ranking": bench_ranking}
     with tempfile.TemporaryDirectory() as home:
         os.environ["REELFEED_HOME"] = home
-        return _measured(with_home(settings, Path(home)), request, seeds)
+        scratch = with_home(settings, Path(home))
+        run_jobs(all_jobs(), HISTORY_JOBS, request, scratch)
+        drawn = {part: range(settings.seed, settings.seed + (seeds or PARTS[part])) for part in parts}
+        return {part: measures[part](scratch, request, drawn[part]) for part in parts}
 
 
-def _measured(settings: Settings, request: Request, seeds: Sequence[int]) -> str:
+def _candidates(settings: Settings, request: Request, seeds: Sequence[int]) -> str:
+    """Returns what sources, blend, ranker and peers had named."""
     import numpy as np
 
     from reelfeed.quality_tables import tables
 
     cut = request.ds - timedelta(days=HELD_DAYS)
-    run_jobs(all_jobs(), HISTORY_JOBS, request, settings)
     run_jobs(all_jobs(), TRAINING_JOBS, replace(request, ds=cut), settings)
     found: dict[str, list[Pairs]] = {}
     for seed in seeds:
@@ -207,21 +214,14 @@ def _write_rows(ctx: JobContext, known: Known, true: Truth, folder: Path) -> Non
 def _peers(folder: Path, seeds: Sequence[int]) -> dict[str, list[Pairs]]:
     """Returns the lists of every peer, one for each of its seeds."""
     import numpy as np
-    import pyarrow.parquet as pq
 
     from models.attribution import Pairs
     from models.merge import places_of
 
-    command = [str(PEERS_PYTHON), str(ROOT / "reelfeed" / "peers" / "run.py"), "--rows", str(folder / "rows")]
-    command += ["--out", str(folder / "out"), "--seeds", *map(str, seeds)]
-    done = subprocess.run(command, check=False)
-    if done.returncode:
-        raise ReelfeedError("a peer failed; it has said why above", next_step=" ".join(command))
     found: dict[str, list[Pairs]] = {}
-    for path in sorted((folder / "out").glob("*.parquet")):
-        table = pq.read_table(path).sort_by("user_id")
-        lengths = np.asarray(table["videos"].combine_chunks().value_lengths())
-        user = np.repeat(table["user_id"].to_numpy(), lengths)
-        video = np.asarray(table["videos"].combine_chunks().flatten())
-        found.setdefault(f"peer {path.stem.rpartition('-')[0]}", []).append(Pairs(user, video, places_of(user)))
+    for name, table in peer_tables("retrieval", folder / "rows", folder / "out", seeds):
+        listed = table.sort_by("user_id")
+        videos = listed["videos"].combine_chunks()
+        user = np.repeat(listed["user_id"].to_numpy(), np.asarray(videos.value_lengths()))
+        found.setdefault(name, []).append(Pairs(user, np.asarray(videos.flatten()), places_of(user)))
     return found

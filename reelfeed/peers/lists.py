@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rows import Rows, outside_pool, popular_places, weights
 
 LENGTH = 200
@@ -46,15 +43,9 @@ def _lowest(order: np.ndarray, length: int) -> np.ndarray:
     return np.where(np.isfinite(np.take_along_axis(order, best, axis=1)), best, -1)
 
 
-def write_lists(path: Path, places: np.ndarray, rows: Rows, users: np.ndarray, facts: dict[str, str]) -> None:
-    """Writes one row per user to `path`, whole or not at all: user_id (int64), videos (list of int64, best first).
-
-    `facts` (the peer, its settings, its seconds) go into the file's metadata.
-    """
+def table_of(places: np.ndarray, rows: Rows, users: np.ndarray) -> pa.Table:
+    """Returns one row per user: user_id (int64), videos (list of int64, best first)."""
     kept = places >= 0
     offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
     videos = pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows.videos[places[kept]], pa.int64()))
-    table = pa.table({"user_id": pa.array(users, pa.int64()), "videos": videos}).replace_schema_metadata(facts)
-    unfinished = path.with_suffix(".unfinished")
-    pq.write_table(table, unfinished)
-    unfinished.replace(path)
+    return pa.table({"user_id": pa.array(users, pa.int64()), "videos": videos})

@@ -53,7 +53,7 @@ class Rows:
 
 def read_rows(folder: Path) -> Rows:
     """Returns the rows of `folder`. Raises RowsError where a file or a column is missing."""
-    faults = [fault for name in COLUMNS for fault in _faults(folder / f"{name}.parquet", COLUMNS[name])]
+    faults = [fault for name in COLUMNS for fault in faults_of(folder / f"{name}.parquet", COLUMNS[name])]
     if faults:
         raise RowsError(f"{'; '.join(faults)}; write them with: make bench-quality")
     frames = {
@@ -64,7 +64,8 @@ def read_rows(folder: Path) -> Rows:
     return Rows(pairs_of(frames["train"]), pool, frames["users"], np.unique(frames["ask"]["user_id"].to_numpy()))
 
 
-def _faults(path: Path, columns: tuple[str, ...]) -> list[str]:
+def faults_of(path: Path, columns: tuple[str, ...]) -> list[str]:
+    """Returns what the file lacks, a sentence each: itself, or some of `columns`."""
     if not path.exists():
         return [f"{path} is missing"]
     present = set(pq.read_schema(path).names)

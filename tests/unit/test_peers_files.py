@@ -7,7 +7,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,14 +20,15 @@ from core.settings import ROOT
 
 FOLDER = ROOT / "reelfeed" / "peers"
 FILES = sorted(FOLDER.glob("*.py"))
-THEIR_PACKAGES = {"implicit", "lightgbm", "numpy", "pandas", "pyarrow", "rectools", "scipy", "threadpoolctl"}
+THEIR_PACKAGES = {"implicit", "lightgbm", "myfm", "numpy", "pandas", "pyarrow", "rectools", "scipy", "threadpoolctl"}
 
 
 @dataclass(frozen=True)
 class Peers:
     rows: ModuleType
     lists: ModuleType
-    tuning: ModuleType
+    retrieval: ModuleType
+    run: ModuleType
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def peers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peers]:
     """The files that need no package of the peers alone, imported as run.py does: by their bare names."""
     monkeypatch.syspath_prepend(str(FOLDER))
     before = set(sys.modules)
-    yield Peers(*[importlib.import_module(name) for name in ("rows", "lists", "tuning")])
+    names = [field.name for field in fields(Peers)]
+    yield Peers(*[importlib.import_module(name) for name in names])
     for name in set(sys.modules) - before:
         if name in {file.stem for file in FILES}:
             del sys.modules[name]
@@ -61,12 +63,13 @@ SHOWN = impressions(
 )
 
 
-def test_lock_is_hashed_and_names_no_registry() -> None:
-    lock = (ROOT / "requirements" / "peers-lock.txt").read_text("utf-8")
+@pytest.mark.parametrize("name", ["peers", "peers-ranking"])
+def test_lock_is_hashed_and_names_no_registry(name: str) -> None:
+    lock = (ROOT / "requirements" / f"{name}-lock.txt").read_text("utf-8")
     packages = re.split(r"\n(?=\S)", lock.strip())
     assert all("==" in each and "--hash=sha256:" in each for each in packages)
     assert "://" not in lock
-    for line in (ROOT / "requirements" / "peers.in").read_text("utf-8").splitlines():
+    for line in (ROOT / "requirements" / f"{name}.in").read_text("utf-8").splitlines():
         if wanted := line.partition("#")[0].strip():
             assert re.search(rf"^{re.escape(wanted)}\b", lock, re.MULTILINE), f"make lock: {wanted} isn't in the lock"
 
@@ -104,14 +107,15 @@ def test_lists_are_of_the_pool_unseen_and_filled_with_the_popular(peers: Peers) 
 def test_lists_are_written_as_lists_of_videos(peers: Peers, tmp_path: Path) -> None:
     rows = rows_of(peers, SHOWN, pool=[10, 20, 30])
     path = tmp_path / "x-1.parquet"
-    peers.lists.write_lists(path, np.array([[2, -1], [0, 1]]), rows, np.array([1, 2]), {"peer": "x"})
+    peers.run.write(path, peers.lists.table_of(np.array([[2, -1], [0, 1]]), rows, np.array([1, 2])), {"peer": "x"})
     assert pd.read_parquet(path)["videos"].map(list).tolist() == [[30], [10, 20]]
+    assert [each.name for each in tmp_path.iterdir()] == ["x-1.parquet"]
 
 
 def test_recall_is_a_mean_over_users(peers: Peers) -> None:
     rows = rows_of(peers, SHOWN, pool=[10, 20, 30])
     truth = pd.DataFrame({"user_id": [1, 1, 2], "video_id": [10, 30, 20]})
-    assert peers.tuning.recall(np.array([[0, 1], [0, -1]]), truth, rows, np.array([1, 2])) == pytest.approx(0.25)
+    assert peers.retrieval.recall(np.array([[0, 1], [0, -1]]), truth, rows, np.array([1, 2])) == pytest.approx(0.25)
 
 
 def test_all_that_is_missing_is_named_at_once(peers: Peers, tmp_path: Path) -> None:
