@@ -36,10 +36,10 @@ def run(ctx: JobContext) -> None:
     rows = replace(rows, features=at_scoring(rows.features, neutral_values()))
     trained = tonights_ranker(ctx)
     challenger = registry.load_version(ctx.settings, ctx.recipe.name, trained["version"])
-    predictions = {"challenger": predict(challenger, rows, names, ctx.settings.threads)}
+    predictions = {"challenger": predict(challenger, rows, names)}
     champion = registry.champion(ctx.settings, ctx.recipe.name, before=ctx.ds)
     if champion and champion[0].model_id != challenger.model_id:
-        predictions["champion"] = predict(champion[0], rows, names, ctx.settings.threads)
+        predictions["champion"] = predict(champion[0], rows, names)
     figures = list_figures(rows, predictions, ctx.settings.seed) | head_figures(rows, predictions)
     with tracking.run(ctx.settings, EXPERIMENT, run_key(ctx)):
         _log_figures(rows, predictions["challenger"], figures)

@@ -103,7 +103,7 @@ def fit(
         else:
             notes.append(f"head {head.name} has nothing to learn from and predicts {constant:.4g} for every row")
         raw = HeadModel(head.name, head.kind, trees(booster) if booster else "", constant or 0.0, calibration.NONE)
-        predictions = Ranker(features, categorical, (raw,)).raw(held_out, threads)[:, 0]
+        predictions = Ranker(features, categorical, (raw,)).raw(held_out)[:, 0]
         observed = labels[slices.calibrate].astype(np.float64)
         there = ~np.isnan(observed)
         chosen, head_report = _calibrate(raw, booster, observed[there], predictions[there], seed)

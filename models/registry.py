@@ -28,10 +28,13 @@ CODE = (
     "core/errors.py",
     "models/__init__.py",
     "models/calibration.py",
+    "models/forest.py",
+    "models/forest_kernel.py",
     "models/metrics.py",
     "models/ranker.py",
+    "models/scorer.py",
 )
-PACKAGES = ("mlflow", "numpy", "lightgbm", "scipy")
+PACKAGES = ("mlflow", "numpy", "numba", "lightgbm", "scipy")
 
 
 def registered_name(recipe: str) -> str:

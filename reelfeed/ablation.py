@@ -123,7 +123,7 @@ def _mean_sums(
             seed=settings.seed + seed,
             threads=settings.threads,
         )
-        scores = ranker.predict(judged, settings.threads)[:, 0]
+        scores = ranker.predict(judged)[:, 0]
         found.append(list_sums(test.user, test.video, _labels(test), scores))
     return ListSums(*[np.mean([getattr(each, name) for each in found], axis=0) for name in vars(found[0])])
 

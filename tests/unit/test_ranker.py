@@ -124,7 +124,7 @@ def test_saved_and_loaded_it_predicts_the_same_from_text_alone(
     ranker.save(tmp_path)
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".txt"}
     assert load(tmp_path) == ranker
-    assert np.array_equal(load(tmp_path).predict(rows.features[:100]), ranker.predict(rows.features[:100], threads=2))
+    assert np.array_equal(load(tmp_path).predict(rows.features[:100]), ranker.predict(rows.features[:100]))
     travelled = pickle.loads(pickle.dumps(ranker))  # as Spark sends it to its workers
     assert np.array_equal(travelled.predict(rows.features[:100]), ranker.predict(rows.features[:100]))
 
