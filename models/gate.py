@@ -86,15 +86,13 @@ def _calibrated(gate: Gate, calibrations: Sequence[CohortCalibration]) -> tuple[
     checks = [(one, gate.calibration) for one in overall] + [(one, gate.cohort_calibration) for one in of_cohorts]
     off = [(one, band) for one, band in checks if one.low > 1 + band or one.high < 1 - band]
     if not off:
-        return (
-            True,
-            f"predicted over observed is not shown to be off in any of {len(checks)} checks of {', '.join(heads)}",
-        )
-    told = [
-        f"{one.head} of {one.cohort} {one.ratio:.3f} [{one.low:.3f}, {one.high:.3f}], beyond {1 - band:g} to {1 + band:g}"
+        return True, f"predicted over observed of {', '.join(heads)} is shown to be off in none of {len(checks)} checks"
+    told = ", ".join(
+        f"{one.head} of {one.cohort} {one.ratio:.3f} [{one.low:.3f}, {one.high:.3f}], beyond {1 - band:g} to "
+        f"{1 + band:g}"
         for one, band in off
-    ]
-    return False, f"predicted over observed is off in {len(off)} of {len(checks)} checks: {', '.join(told)}"
+    )
+    return False, f"predicted over observed is off in {len(off)} of {len(checks)} checks: {told}"
 
 
 def _figure(figures: Figures, system: str, metric: str) -> Estimate:

@@ -226,13 +226,14 @@ def doctor(settings: Settings) -> None:
 
 
 @cli.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search"]))
+@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring"]))
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
 def bench(parts: tuple[str, ...], runs: int) -> None:
     """Time and weigh PARTS, or all, into docs/benchmarks.md.
 
     night: the default world's whole night. features: the feature engine on 20 million impressions, beside DuckDB.
     search: the nearest of 50,000 videos for 100,000 users, beside faiss alone and Spark's own ALSModel.
+    scoring: seven heads of 200 trees over a million rows, beside LightGBM's own predict.
     """
     from reelfeed.bench import PARTS, bench
 

@@ -25,7 +25,7 @@ ROWS = 6_000
 
 
 def made(seed: int = 1) -> Examples:
-    """Rows whose long views and watch time follow two features and one code; likes are rare, nobody does anything else."""
+    """Rows whose long views and watch time follow two features and one code; likes are rare, and all else is not."""
     generator = np.random.default_rng(seed)
     matrix = generator.normal(size=(ROWS, len(NAMES))).astype(np.float32)
     matrix[:, -1] = generator.integers(0, 3, ROWS)
@@ -215,7 +215,8 @@ def test_examples_of_other_features_or_labels_or_without_a_part_are_refused() ->
 
 def test_labels_are_what_they_say(spark: object) -> None:
     row = """select true is_long_view, false is_like, true is_click, 90000L watch_ms, true is_not_interested,
-        true is_follow, false is_comment, true is_share, false is_profile_visit, cast(null as double) watch_percentile"""
+        true is_follow, false is_comment, true is_share, false is_profile_visit, 
+        cast(null as double) watch_percentile"""
     [found] = spark.sql(f"select {label_sql()} labels from ({row})").collect()  # type: ignore[attr-defined]
     named = dict(zip(label_names(), found["labels"], strict=True))
     assert math.isnan(named.pop("watch_debiased"))
