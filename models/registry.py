@@ -127,6 +127,15 @@ def load_version(settings: Settings, recipe: str, version: int) -> Ranker:
     return load(Path(folder) / "artifacts" / ARTIFACT)
 
 
+def load_model(settings: Settings, recipe: str, model_id: str) -> Ranker:
+    """Returns the ranker of `recipe` with the content hash `model_id`; raises MissingDataError where there is none."""
+    name = registered_name(recipe)
+    found = connect(settings).search_model_versions(f"name = '{name}' and tag.{MODEL_ID} = '{model_id}'")
+    if not found:
+        raise MissingDataError(f"no ranker {model_id} of {recipe!r}", where=f"registered model {name}")
+    return load_version(settings, recipe, min(int(version.version) for version in found))
+
+
 def _aliases(settings: Settings, recipe: str) -> dict[str, int]:
     found = connect(settings).search_registered_models(f"name = '{registered_name(recipe)}'")
     return {alias: int(version) for alias, version in found[0].aliases.items()} if found else {}

@@ -200,6 +200,20 @@ def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
 
 
 @cli.command()
+@click.option("--user", "user_id", type=int, required=True, help="For whom.")
+@click.option("--video", "video_id", type=int, required=True, help="Which video.")
+@ds_option
+@recipe_option
+@click.pass_obj
+def explain(settings: Settings, user_id: int, video_id: int, ds: date, recipe: str) -> None:
+    """Tell why a user was given a video, or where it fell: sources, features, heads, value, slot."""
+    from core.recipe import load_recipe
+    from reelfeed.explain import explain as told
+
+    click.echo(told(settings, load_recipe(recipe), ds, user_id, video_id))
+
+
+@cli.command()
 @logs_option
 @logs_dir_option
 @click.option("--ds", type=DAY, default=None, help="The night's day; default: the last day of real logs.")
