@@ -104,12 +104,13 @@ def _texts(spark: SparkSession, folder: str, workers: int, plan: Plan) -> dict[s
     """Returns each head's booster as text, up to its best round, grown by `workers` tasks from the rows in `folder`."""
     driver, threads = str(spark.conf.get("spark.driver.host")), int(str(spark.conf.get("spark.task.cpus", "1")))
 
-    def work(_: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    def work(task: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow as pa
         from pyspark import BarrierTaskContext
 
         context = BarrierTaskContext.get()
-        rank = context.partitionId()
+        # Its one row is its number: read, since Spark keeps no Python process that leaves input unread.
+        [rank] = [number for batch in task for number in batch["id"].to_pylist()]
         train, stop = _dealt(folder, str(rank)), _dealt(folder, "stop")
         with _connected(context, driver) as network:
             mine = replace(plan, parameters={**plan.parameters, **network, "num_threads": threads})

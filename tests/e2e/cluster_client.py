@@ -57,7 +57,7 @@ def made() -> Examples:
     labels = {
         "long_view": generator.random(ROWS) < chance,
         "like": generator.random(ROWS) < chance / 5,
-        "watch_seconds": 30 * chance + generator.normal(size=ROWS),
+        "watch_seconds": 30 * chance + 8 * generator.normal(size=ROWS),
         "not_interested": generator.random(ROWS) < 0.001,
     }
     ids = np.arange(ROWS)
