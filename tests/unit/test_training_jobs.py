@@ -223,6 +223,23 @@ def test_lists_refreshed_inside_the_test_days_are_refused(night: Night) -> None:
         night.run(EVALUATE, third)
 
 
+def test_where_the_settings_say_so_tasks_of_the_cluster_train_it(night: Night) -> None:
+    from core.tracking import connect
+
+    fourth = SECOND + timedelta(days=2)
+    night.publish(fourth, seed=1)
+    Night(night.spark, replace(night.settings, train_workers=2)).run(TRAIN, fourth)
+    [alone], [together] = night.rows(RANKERS, FIRST), night.rows(RANKERS, fourth)
+    same = ("feature_set", "train_rows", "validate_rows")
+    assert [alone[name] for name in same] == [together[name] for name in same]
+    assert alone["model"] != together["model"], "the trees of two tasks are others"
+    client = connect(night.settings)
+    [experiment] = [e for e in client.search_experiments() if e.name == "train_models"]
+    [run] = client.search_runs([experiment.experiment_id], f"tags.`reelfeed.key` = 'for_you {fourth}'")
+    assert run.data.params["train_workers"] == "2"
+    assert run.data.metrics["validate.long_view.rounds"] > 1
+
+
 def test_declaring_the_jobs_loads_no_heavy_library() -> None:
     code = """
 import sys
