@@ -32,7 +32,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to grow: a booster for each of `heads`, in the order of the columns of labels.
+    """What to grow: a booster for each of `heads`, in the order of the columns of labels, of at most so many `leaves`.
 
     `features` names the columns of features, `categorical` those that are codes. `parameters` are LightGBM's; at most
     `rounds` trees are grown, fewer where the loss on the rows to stop by has not fallen for `patience` rounds.
@@ -41,6 +41,7 @@ class Plan:
     features: tuple[str, ...]
     categorical: tuple[str, ...]
     heads: tuple[Head, ...]
+    leaves: tuple[int, ...]
     parameters: dict[str, Any]
     rounds: int
     patience: int
@@ -72,7 +73,7 @@ def grow(train: Rows, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
             dataset.set_field("weight", np.where(np.isnan(labels), np.float32(0), rows.weight))
         objective, metric = LOSS[head.kind]
         boosters[head.name] = lightgbm.train(
-            {**plan.parameters, "objective": objective, "metric": metric},
+            {**plan.parameters, "objective": objective, "metric": metric, "num_leaves": plan.leaves[place]},
             bins,
             plan.rounds,
             valid_sets=[stop_bins],

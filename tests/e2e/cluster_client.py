@@ -94,7 +94,7 @@ def fault(rows: Examples, heads: tuple[Head, ...], boost: Boost) -> dict[str, An
     """Returns what the training of `heads` by `boost` on a few rows fails with."""
     few = Rows(rows.features[:4000], rows.labels[:4000], rows.weight[:4000])
     try:
-        boost(few, few, Plan(NAMES, CODES, heads, {**PARAMETERS, "seed": 1}, 50, 10))
+        boost(few, few, Plan(NAMES, CODES, heads, (31,) * len(heads), {**PARAMETERS, "seed": 1}, 50, 10))
     except ReelfeedError as error:
         return {"said": str(error), "exit_code": error.exit_code}
     raise AssertionError("nothing failed")
