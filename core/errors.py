@@ -45,6 +45,12 @@ class MissingDataError(ReelfeedError):
     """A partition, file or model that a job needs is not there."""
 
 
+class LostWorkerError(ReelfeedError):
+    """A process or machine of the cluster ended before its work did: the same again may well succeed."""
+
+    exit_code = 70
+
+
 def unknown(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UsageError:
     """Returns the error for an unknown `name` of a `kind`, with its nearest neighbour."""
     choices = sorted(known)

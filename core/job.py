@@ -31,6 +31,7 @@ class Job:
     `run` may read only tables in `reads` and must publish every table in `writes`, for all days it is given. Tables in
     `keeps` are its own memory, which it may publish and read back: whether it does changes how long it takes, nothing
     else. A job that `spans` is given a whole range of days at once; any other runs for the last day of the range alone.
+    `spark` are Spark properties that its application needs, beside those of the settings, which win.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Job:
     timeout_minutes: int = 60
     retries: int = 2
     keeps: tuple[Table, ...] = ()
+    spark: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from core.errors import ReelfeedError, UsageError, unknown
@@ -39,6 +39,8 @@ def run_jobs(known: Mapping[str, Job], names: Sequence[str], request: Request, s
             raise unknown("job", name, known, where="jobs/")
     if request.first > request.ds:
         raise UsageError(f"the range is empty: it begins on {request.first} and ends on {request.ds}")
+    needs = {key: value for name in names for key, value in known[name].spark.items()}
+    settings = replace(settings, spark=replace(settings.spark, extra=needs | settings.spark.extra))
     published: list[Publish] = []
     for job in in_order({name: known[name] for name in names}):
         days = request.days if job.spans else (request.ds,)

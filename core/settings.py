@@ -43,10 +43,12 @@ class SplitSettings:
 class Settings:
     """Everything that differs from one installation to the next.
 
-    `home` holds the lake, MLflow's store and Data Docs (absolute, or relative to the repository).
-    `publish_hour` is the local hour by which last night's feeds are served: impressions shown before it saw the
-    feed of the night before. `seed` feeds every generator. `threads` is LightGBM's thread count. A feature group whose
-    longest window holds at least `carry_from_tiles` tiles carries its sums from night to night; fewer are summed anew.
+    `home` holds the lake, MLflow's store and Data Docs (absolute, or relative to the repository). `publish_hour` is the
+    local hour by which last night's feeds are served: impressions shown before it saw the feed of the night before.
+    `seed` feeds every generator. `threads` is LightGBM's thread count in one process. `train_workers` tasks of the
+    Spark cluster fit the ranker together, each on `spark.task.cpus` threads; below 2 it is fitted here, in one process.
+    A feature group whose longest window holds at least `carry_from_tiles` tiles carries its sums from night to night;
+    fewer are summed anew.
     """
 
     home: str
@@ -54,6 +56,7 @@ class Settings:
     history_days: int
     seed: int
     threads: int
+    train_workers: int
     carry_from_tiles: int
     spark: SparkSettings
     split: SplitSettings

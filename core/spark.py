@@ -25,6 +25,16 @@ FIXED = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
 }
 
+BARRIER = {
+    # A cluster may still be starting; two looks tell whether it is.
+    "spark.scheduler.barrier.maxConcurrentTasksCheck.interval": "2s",
+    "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "2",
+    # A second attempt at a barrier stage waits without end where the machine that was lost does not come back.
+    "spark.stage.maxConsecutiveAttempts": "1",
+}
+"""What an application whose tasks must all run at once needs, so that it fails soon and with a word. Its other stages
+get one attempt too: shuffle files that are lost fail it, and Airflow runs the job again."""
+
 
 def spark_properties(settings: Settings) -> dict[str, str]:
     """Returns the Spark properties of `settings`: what a session is built with, and what spark-submit is given."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import MissingDataError
 from core.job import Job, JobContext
+from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from core.tables.videos import TABLE as VIDEOS
 from jobs.train_ranker import COLUMNS, EXPERIMENT, run_key
 from models.estimate import Figures
 from models.heads import HEADS, head_labels
@@ -18,15 +21,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from models.cohorts import CohortCalibration
     from models.examples import Examples
 
 
 def run(ctx: JobContext) -> None:
-    """Publishes table evaluations for `ctx.ds` and logs its figures to the run that trained the challenger."""
+    """Publishes how the challenger did for `ctx.ds`, overall and by cohort, and logs it to the run that trained it."""
     from core import tracking
     from core.lake import spark_schema
     from features.catalog import feature_names, neutral_values
     from models import registry
+    from models.cohorts import calibrations, cohorts
     from models.evaluation import check_frozen, head_figures, list_figures, predict
     from models.examples import at_scoring, examples
 
@@ -36,13 +41,15 @@ def run(ctx: JobContext) -> None:
     rows = replace(rows, features=at_scoring(rows.features, neutral_values()))
     trained = tonights_ranker(ctx)
     challenger = registry.load_version(ctx.settings, ctx.recipe.name, trained["version"])
-    predictions = {"challenger": predict(challenger, rows, names, ctx.settings.threads)}
+    predictions = {"challenger": predict(challenger, rows, names)}
     champion = registry.champion(ctx.settings, ctx.recipe.name, before=ctx.ds)
     if champion and champion[0].model_id != challenger.model_id:
-        predictions["champion"] = predict(champion[0], rows, names, ctx.settings.threads)
+        predictions["champion"] = predict(champion[0], rows, names)
     figures = list_figures(rows, predictions, ctx.settings.seed) | head_figures(rows, predictions)
+    by_cohort = calibrations(rows, predictions["challenger"], cohorts(rows, names, _tags(ctx, rows)))
     with tracking.run(ctx.settings, EXPERIMENT, run_key(ctx)):
         _log_figures(rows, predictions["challenger"], figures)
+        _log_calibrations(by_cohort)
     users = len(set(rows.user.tolist()))
     published = [
         {
@@ -60,6 +67,8 @@ def run(ctx: JobContext) -> None:
         for (system, head, metric), figure in sorted(figures.items())
     ]
     ctx.publish(EVALUATIONS, ctx.spark.createDataFrame(published, spark_schema(EVALUATIONS)))
+    held = [{"recipe": ctx.recipe.name, **asdict(one), "ds": ctx.ds} for one in by_cohort]
+    ctx.publish(COHORT_CALIBRATIONS, ctx.spark.createDataFrame(held, spark_schema(COHORT_CALIBRATIONS)))
 
 
 def tonights_ranker(ctx: JobContext) -> dict[str, Any]:
@@ -72,6 +81,27 @@ def tonights_ranker(ctx: JobContext) -> dict[str, Any]:
         where="table rankers",
         next_step=f"reelfeed run train_ranker --recipe {ctx.recipe.name} --ds {ctx.ds}",
     )
+
+
+def _tags(ctx: JobContext, rows: Examples) -> NDArray[np.int64]:
+    """Returns the first tag of every row's video, -1 where it has none."""
+    import numpy as np
+
+    videos = ctx.read_arrow(VIDEOS, ["video_id", "tag_id"]).sort_by("video_id")
+    if not videos.num_rows:
+        return np.full(len(rows.video), -1)
+    ids, tags = videos["video_id"].to_numpy(), videos["tag_id"].fill_null(-1).to_numpy()
+    place = np.minimum(np.searchsorted(ids, rows.video), len(ids) - 1)
+    return np.where(ids[place] == rows.video, tags[place], -1).astype(np.int64)
+
+
+def _log_calibrations(by_cohort: Sequence[CohortCalibration]) -> None:
+    import mlflow
+    import pandas as pd
+
+    table = pd.DataFrame([asdict(one) for one in by_cohort])
+    mlflow.log_text(table.to_csv(index=False), "cohort_calibrations.csv")
+    mlflow.log_text(table.to_html(index=False, float_format="%.3f"), "cohort_calibrations.html")
 
 
 def _log_figures(rows: Examples, challenger: NDArray[np.float64], figures: Figures) -> None:
@@ -108,7 +138,7 @@ JOB = Job(
     name="evaluate",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(TRAINING_EXAMPLES, RANKERS),
-    writes=(EVALUATIONS,),
+    reads=(TRAINING_EXAMPLES, RANKERS, VIDEOS),
+    writes=(EVALUATIONS, COHORT_CALIBRATIONS),
     run=run,
 )

@@ -8,6 +8,7 @@ from core.config import load
 from core.errors import ContractError
 from core.job import Job, JobContext
 from core.settings import CONF
+from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.rankers import TABLE as RANKERS
@@ -29,6 +30,7 @@ def run(ctx: JobContext) -> None:
     from core import tracking
     from core.lake import spark_schema
     from models import registry
+    from models.cohorts import CohortCalibration
 
     gate = load(Gate, CONF / "gate.toml")
     challenger = tonights_ranker(ctx)
@@ -37,8 +39,13 @@ def run(ctx: JobContext) -> None:
         for row in ctx.read_arrow(EVALUATIONS).to_pylist()
         if row["recipe"] == ctx.recipe.name
     }
+    calibrations = [
+        CohortCalibration(**{name: row[name] for name in CohortCalibration.__dataclass_fields__})
+        for row in ctx.read_arrow(COHORT_CALIBRATIONS).to_pylist()
+        if row["recipe"] == ctx.recipe.name
+    ]
     serving = registry.champion(ctx.settings, ctx.recipe.name, before=ctx.ds)
-    decision = decide(gate, figures, challenger["model"], serving[0].model_id if serving else None)
+    decision = decide(gate, figures, calibrations, challenger["model"], serving[0].model_id if serving else None)
     log.info("promote: %s, since %s", decision.decision, "; ".join(decision.reasons))
     if decision.decision == "promoted":
         model, version = challenger["model"], challenger["version"]
@@ -69,7 +76,7 @@ JOB = Job(
     name="promote",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(RANKERS, EVALUATIONS),
+    reads=(RANKERS, EVALUATIONS, COHORT_CALIBRATIONS),
     writes=(PROMOTIONS,),
     run=run,
 )

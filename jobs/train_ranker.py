@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from core.job import Job, JobContext
+from core.spark import BARRIER
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from models.heads import HEADS, head_labels
@@ -31,7 +32,9 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
     from features.catalog import categorical_names, feature_names, feature_set, neutral_values
     from models import registry
+    from models.boosting import grow
     from models.examples import examples
+    from models.ranker_spark import on_cluster
     from models.ranker_training import PARAMETERS, ROUNDS, fit
 
     tracking.connect(ctx.settings)
@@ -48,6 +51,7 @@ def run(ctx: JobContext) -> None:
         neutral=neutral_values(),
         seed=settings.seed,
         threads=settings.threads,
+        boost=on_cluster(ctx.spark, settings.lake, settings.train_workers) if settings.train_workers > 1 else grow,
     )
     for note in report.notes:
         log.warning("train_ranker: %s", note)
@@ -55,6 +59,7 @@ def run(ctx: JobContext) -> None:
         "recipe": ctx.recipe.name,
         "ds": ctx.ds,
         "seed": settings.seed,
+        "train_workers": settings.train_workers,
         "features": len(names),
         "feature_set": feature_set(),
         "rounds_at_most": ROUNDS,
@@ -119,4 +124,5 @@ JOB = Job(
     reads=(TRAINING_EXAMPLES,),
     writes=(RANKERS,),
     run=run,
+    spark=BARRIER,
 )

@@ -35,14 +35,14 @@ def check_frozen(rows: Examples) -> None:
         )
 
 
-def predict(ranker: Ranker, rows: Examples, names: tuple[str, ...], threads: int) -> NDArray[np.float64]:
+def predict(ranker: Ranker, rows: Examples, names: tuple[str, ...]) -> NDArray[np.float64]:
     """Returns calibrated predictions (rows, heads in the order of HEADS), NaN for a head the ranker does not have.
 
     `names` are the features of `rows` in order; raises ContractError where the ranker needs one that is not there.
     """
     columns = ranker.columns_in(names)
     features = rows.features if columns == list(range(len(names))) else rows.features[:, columns]
-    seen = ranker.predict(features, threads)
+    seen = ranker.predict(features)
     found = np.full((len(seen), len(HEADS)), np.nan)
     for place, name in enumerate(head_names()):
         if name in ranker.heads:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from core.errors import ContractError
 from models.estimate import Estimate, Figures
 
+if TYPE_CHECKING:
+    from models.cohorts import CohortCalibration
+
 HEAD = "long_view"
 METRIC = "primary"
+EVERYONE = "everyone"
+"""The cohort that all impressions are in."""
 
 
 @dataclass(frozen=True)
@@ -17,12 +23,16 @@ class Gate:
     """What a challenger must keep, from conf/gate.toml.
 
     `margin`: how far below 0 the lower end of the 95 % interval of its difference in `primary` may lie.
-    `calibration_low`, `calibration_high`: where its predicted over observed long views must lie, inclusive.
+    `calibration`: how far from 1 a frequent head's predicted over observed may be shown to lie for everyone;
+    `cohort_calibration`: likewise for a cohort of at least `cohort_rows` impressions. Shown: the whole 95 % interval
+    lies beyond. A head is frequent if at least `frequent` positives (or seconds) were observed on the test days.
     """
 
     margin: float
-    calibration_low: float
-    calibration_high: float
+    calibration: float
+    cohort_calibration: float
+    cohort_rows: int
+    frequent: int
 
 
 @dataclass(frozen=True)
@@ -33,19 +43,25 @@ class Decision:
     reasons: tuple[str, ...]
 
 
-def decide(gate: Gate, figures: Figures, challenger: str, champion: str | None) -> Decision:
+def decide(
+    gate: Gate,
+    figures: Figures,
+    calibrations: Sequence[CohortCalibration],
+    challenger: str,
+    champion: str | None,
+) -> Decision:
     """Returns the decision about `challenger`, given the model that serves now, or None on the first night.
 
     First night: promoted if no worse than popularity, else refused. Later: promoted if it is no worse than the
-    champion and its long views are calibrated, else the champion is kept; a challenger that is the champion is kept.
-    Raises ContractError where `figures` lack one that the decision needs.
+    champion and its frequent heads are calibrated, else the champion is kept; a challenger that is the champion is
+    kept. Raises ContractError where `figures` or `calibrations` lack what the decision needs.
     """
     if challenger == champion:
         return Decision("kept", (f"{challenger} is already champion",))
     if champion is None:
         good, reason = _no_worse(gate, figures, "popularity")
         return Decision("promoted" if good else "refused", ("there is no champion yet", reason))
-    checks = (_no_worse(gate, figures, "champion"), _calibrated(gate, figures))
+    checks = (_no_worse(gate, figures, "champion"), _calibrated(gate, calibrations))
     return Decision("promoted" if all(good for good, _ in checks) else "kept", tuple(reason for _, reason in checks))
 
 
@@ -59,12 +75,24 @@ def _no_worse(gate: Gate, figures: Figures, other: str) -> tuple[bool, str]:
     return good, f"challenger is {word} {other}: {METRIC} of {HEAD} differs by {span}, margin {gate.margin:g}"
 
 
-def _calibrated(gate: Gate, figures: Figures) -> tuple[bool, str]:
-    seen = _figure(figures, "challenger", "calibration_ratio").value
-    good = gate.calibration_low <= seen <= gate.calibration_high
-    word = "within" if good else "outside"
-    band = f"[{gate.calibration_low:g}, {gate.calibration_high:g}]"
-    return good, f"predicted over observed {HEAD} is {seen:.3f}, {word} {band}"
+def _calibrated(gate: Gate, calibrations: Sequence[CohortCalibration]) -> tuple[bool, str]:
+    overall = [one for one in calibrations if one.cohort == EVERYONE and one.observed >= gate.frequent]
+    if HEAD not in [one.head for one in overall]:
+        raise _absent("challenger", "predicted over observed of everyone")
+    heads = [one.head for one in overall]
+    of_cohorts = [
+        one for one in calibrations if one.cohort != EVERYONE and one.head in heads and one.rows >= gate.cohort_rows
+    ]
+    checks = [(one, gate.calibration) for one in overall] + [(one, gate.cohort_calibration) for one in of_cohorts]
+    off = [(one, band) for one, band in checks if one.low > 1 + band or one.high < 1 - band]
+    if not off:
+        return True, f"predicted over observed of {', '.join(heads)} is shown to be off in none of {len(checks)} checks"
+    told = ", ".join(
+        f"{one.head} of {one.cohort} {one.ratio:.3f} [{one.low:.3f}, {one.high:.3f}], beyond {1 - band:g} to "
+        f"{1 + band:g}"
+        for one, band in off
+    )
+    return False, f"predicted over observed is off in {len(off)} of {len(checks)} checks: {told}"
 
 
 def _figure(figures: Figures, system: str, metric: str) -> Estimate:

@@ -66,6 +66,41 @@ HEADS = (
         sign=-1,
         weight_limit=50.0,
     ),
+    Head(
+        name="click",
+        doc="Opens it, or plays it beyond the app's threshold.",
+        label="click",
+        sign=1,
+        weight_limit=10.0,
+    ),
+    Head(
+        name="follow",
+        doc="Follows the author from here.",
+        label="follow",
+        sign=1,
+        weight_limit=50.0,
+    ),
+    Head(
+        name="comment",
+        doc="Writes a comment.",
+        label="comment",
+        sign=1,
+        weight_limit=50.0,
+    ),
+    Head(
+        name="share",
+        doc="Shares it.",
+        label="share",
+        sign=1,
+        weight_limit=50.0,
+    ),
+    Head(
+        name="profile_visit",
+        doc="Opens the author's profile.",
+        label="profile_visit",
+        sign=1,
+        weight_limit=20.0,
+    ),
 )
 
 

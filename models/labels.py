@@ -63,6 +63,7 @@ LABELS = (
         unit="share",
         maturity_hours=SHOWING_HOURS,
     ),
+    _deed("click", "Opens it, or plays it beyond the app's threshold."),
     _deed("like", "Likes it."),
     _deed("follow", "Follows the author from here."),
     _deed("comment", "Writes a comment."),

@@ -102,16 +102,16 @@ def guesses(model: str):  # type: ignore[no-untyped-def]  # what mapInArrow take
     """Returns the function of Arrow batches that adds `guess`, the value that `model` expects."""
 
     def guess(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import lightgbm
         import numpy as np
         import pyarrow as pa
 
-        booster = lightgbm.Booster(model_str=model) if model else None
+        from models.scorer import scorer
+
         for batch in batches:
             if not batch.num_rows:
                 continue
             few = np.asarray(batch.column("few").flatten(), dtype=np.float32).reshape(batch.num_rows, -1)
-            guessed = booster.predict(few, num_threads=1) if booster else -few[:, 0].astype(np.float64)
+            guessed = scorer((model,)).predict(few)[:, 0] if model else -few[:, 0].astype(np.float64)
             names = ["user_id", "video_id", "is_kept"]
             yield pa.RecordBatch.from_arrays(
                 [*[batch.column(name) for name in names], pa.array(guessed)], names=[*names, "guess"]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.errors import ContractError, MissingDataError
 from models.calibration import Calibration, apply
+from models.scorer import scorer
 
 if TYPE_CHECKING:
     import lightgbm
@@ -25,8 +26,6 @@ DECLARATION = "ranker.json"
 # Read when LightGBM's OpenMP is loaded. By default its threads spin while they wait for each other: with other work on
 # the same cores that made training twenty times slower (90 s for what takes 4 s), and nothing faster on idle ones.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-_boosters: dict[str, tuple[lightgbm.Booster | None, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,34 +61,32 @@ class Ranker:
         """Names of the heads, in the order of the columns that `predict` returns."""
         return tuple(model.head for model in self.models)
 
-    def predict(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
+    def predict(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns calibrated predictions, float64 (rows, heads), of `matrix`, float32 (rows, features), NaN unknown.
 
-        Binary heads are in [0, 1], regression heads at least 0, whatever the number of `threads` the same.
+        Binary heads are in [0, 1], regression heads at least 0.
         Raises ContractError where the matrix has another number of features.
         """
         return np.column_stack(
             [
                 _within(model.kind, apply(model.calibration, raw))
-                for model, raw in zip(self.models, self.raw(matrix, threads).T, strict=True)
+                for model, raw in zip(self.models, self.raw(matrix).T, strict=True)
             ]
         )
 
-    def raw(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
+    def raw(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the predictions before calibration, in the same shape and bounds."""
         if matrix.ndim != 2 or matrix.shape[1] != len(self.features):
             raise ContractError(
                 f"a matrix of shape {matrix.shape} does not hold the {len(self.features)} features of this ranker",
                 where=f"ranker {self.model_id}",
             )
-        predictions = np.empty((matrix.shape[0], len(self.models)))
-        for column, (model, booster) in enumerate(zip(self.models, self._loaded(), strict=True)):
-            if booster is None or not len(matrix):
-                predictions[:, column] = model.constant
-            else:
-                raw = np.asarray(booster.predict(matrix, num_threads=threads))
-                predictions[:, column] = _within(model.kind, raw)
-        return predictions
+        learned = [place for place, model in enumerate(self.models) if model.booster]
+        predictions = np.tile([model.constant for model in self.models], (len(matrix), 1))
+        predictions[:, learned] = scorer(tuple(self.models[place].booster for place in learned)).predict(matrix)
+        return np.column_stack(
+            [_within(model.kind, raw) for model, raw in zip(self.models, predictions.T, strict=True)]
+        )
 
     def columns_in(self, names: Sequence[str]) -> list[int]:
         """Returns the places of this ranker's features in `names`; raises ContractError naming absent ones."""
@@ -110,16 +107,6 @@ class Ranker:
         for model in declaration["models"]:
             (folder / _file(model["head"])).write_text(model.pop("booster"), "utf-8")
         (folder / DECLARATION).write_text(json.dumps(declaration, indent=1) + "\n", "utf-8")
-
-    def _loaded(self) -> tuple[lightgbm.Booster | None, ...]:
-        """Returns the boosters, parsed once per process."""
-        import lightgbm
-
-        if self.model_id not in _boosters:
-            _boosters[self.model_id] = tuple(
-                lightgbm.Booster(model_str=model.booster) if model.booster else None for model in self.models
-            )
-        return _boosters[self.model_id]
 
 
 def load(folder: Path) -> Ranker:

@@ -28,10 +28,13 @@ CODE = (
     "core/errors.py",
     "models/__init__.py",
     "models/calibration.py",
+    "models/forest.py",
+    "models/forest_kernel.py",
     "models/metrics.py",
     "models/ranker.py",
+    "models/scorer.py",
 )
-PACKAGES = ("mlflow", "numpy", "lightgbm", "scipy")
+PACKAGES = ("mlflow", "numpy", "numba", "lightgbm", "scipy")
 
 
 def registered_name(recipe: str) -> str:
@@ -122,6 +125,15 @@ def load_version(settings: Settings, recipe: str, version: int) -> Ranker:
             next_step="train_ranker registers one; a version whose files were deleted must be trained again",
         ) from None
     return load(Path(folder) / "artifacts" / ARTIFACT)
+
+
+def load_model(settings: Settings, recipe: str, model_id: str) -> Ranker:
+    """Returns the ranker of `recipe` with the content hash `model_id`; raises MissingDataError where there is none."""
+    name = registered_name(recipe)
+    found = connect(settings).search_model_versions(f"name = '{name}' and tag.{MODEL_ID} = '{model_id}'")
+    if not found:
+        raise MissingDataError(f"no ranker {model_id} of {recipe!r}", where=f"registered model {name}")
+    return load_version(settings, recipe, min(int(version.version) for version in found))
 
 
 def _aliases(settings: Settings, recipe: str) -> dict[str, int]:

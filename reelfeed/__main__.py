@@ -199,6 +199,20 @@ def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
 
 
 @cli.command()
+@click.option("--user", "user_id", type=int, required=True, help="For whom.")
+@click.option("--video", "video_id", type=int, required=True, help="Which video.")
+@ds_option
+@recipe_option
+@click.pass_obj
+def explain(settings: Settings, user_id: int, video_id: int, ds: date, recipe: str) -> None:
+    """Tell why a user was given a video, or where it fell: sources, features, heads, value, slot."""
+    from core.recipe import load_recipe
+    from reelfeed.explain import explain as told
+
+    click.echo(told(settings, load_recipe(recipe), ds, user_id, video_id))
+
+
+@cli.command()
 @logs_option
 @logs_dir_option
 @click.option("--ds", type=DAY, default=None, help="The night's day; default: the last day of real logs.")
@@ -224,13 +238,14 @@ def doctor(settings: Settings) -> None:
 
 
 @cli.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search"]))
+@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring"]))
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
 def bench(parts: tuple[str, ...], runs: int) -> None:
     """Time and weigh PARTS, or all, into docs/benchmarks.md.
 
     night: the default world's whole night. features: the feature engine on 20 million impressions, beside DuckDB.
     search: the nearest of 50,000 videos for 100,000 users, beside faiss alone and Spark's own ALSModel.
+    scoring: seven heads of 200 trees over a million rows, beside LightGBM's own predict.
     """
     from reelfeed.bench import PARTS, bench
 

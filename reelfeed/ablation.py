@@ -97,7 +97,7 @@ def _mean_sums(
     judged = np.ascontiguousarray(test.features[:, places])
     found = []
     for seed in range(seeds):
-        scores = refit(settings, mine, columns, settings.seed + seed).predict(judged, settings.threads)[:, 0]
+        scores = refit(settings, mine, columns, settings.seed + seed).predict(judged)[:, 0]
         found.append(list_sums(test.user, test.video, long_views(test), scores))
     return mean_sums(found)
 

@@ -1,8 +1,9 @@
-"""`make bench`: the default world's whole night, and features and search at size, timed into docs/benchmarks.md."""
+"""`make bench`: the default world's whole night; features, search and scoring at size; into docs/benchmarks.md."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import statistics
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -22,7 +24,7 @@ from core.settings import ROOT
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench {}: begin -->", "<!-- bench: end -->"
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features", "search")
+PARTS = ("night", "features", "search", "scoring")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
@@ -35,9 +37,10 @@ def bench(parts: Sequence[str], runs: int) -> str:
     Raises ReelfeedError where a night fails.
     """
     from reelfeed.bench_features import bench_features
+    from reelfeed.bench_scoring import bench_scoring
     from reelfeed.bench_search import bench_search
 
-    measures = {"night": bench_night, "features": bench_features, "search": bench_search}
+    measures = {"night": bench_night, "features": bench_features, "search": bench_search, "scoring": bench_scoring}
     found = []
     for part in parts:
         found.append(measures[part](runs))
@@ -96,6 +99,23 @@ def weighed(pid: int) -> Iterator[list[int]]:
     finally:
         done.set()
         watcher.join()
+
+
+def measure(found: dict[str, list[float]], module: str, name: str, what: str, *arguments: object) -> None:
+    """Adds to `found` the figures that `python -m module what arguments` prints as JSON, each under `name` and its key.
+
+    `peak` is the most memory of that process and its children, in bytes.
+    """
+    began = time.monotonic()
+    command = [sys.executable, "-m", module, what, *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with weighed(process.pid) as peak:
+        said, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    for key, value in {**json.loads(said.splitlines()[-1]), "peak": peak[0]}.items():
+        found.setdefault(f"{name} {key}", []).append(value)
+    click.echo(f"  {name}: {time.monotonic() - began:.0f} s, of them {said.splitlines()[-1]}")
 
 
 def _watch(pid: int, peak: list[int], done: threading.Event) -> None:

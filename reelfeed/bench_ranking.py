@@ -71,7 +71,7 @@ def _ours(
     found: dict[str, list[ListSums]] = {name: [] for name in (*judged, "placebo")}
     for seed in seeds:
         ranker = refit(settings, train, feature_names(), seed)
-        scores = {name: ranker.predict(rows, settings.threads)[:, 0] for name, rows in judged.items()}
+        scores = {name: ranker.predict(rows)[:, 0] for name, rows in judged.items()}
         for name, of_rows in scores.items():
             found[name].append(_sums(test, of_rows))
         found["placebo"].append(_sums(test, scores[OURS], redrawn))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,11 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import psutil
 
-from core.settings import ROOT, load_settings
-from reelfeed.bench import weighed
+from core.settings import load_settings
+from reelfeed.bench import measure, weighed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,27 +58,13 @@ def bench_search(runs: int, size: Size | None = None) -> str:
         folder = Path(name)
         write(folder, size)
         for _ in range(runs):
-            _measure(found, "bare", "bare", folder / "all")
-            _measure(found, "spark", "spark", folder / "all")
-            _measure(found, "als", "als", folder / "subset")
-            _measure(found, "few", "spark", folder / "few")
+            measure(found, __name__, "bare", "bare", folder / "all")
+            measure(found, __name__, "spark", "spark", folder / "all")
+            measure(found, __name__, "als", "als", folder / "subset")
+            measure(found, __name__, "few", "spark", folder / "few")
             for pool in size.pools:
-                _measure(found, f"graph {pool}", "graph", pool, size.graph_users)
+                measure(found, __name__, f"graph {pool}", "graph", pool, size.graph_users)
     return table({key: statistics.median(values) for key, values in found.items()}, size)
-
-
-def _measure(found: dict[str, list[float]], name: str, what: str, *arguments: object) -> None:
-    """Adds to `found` what the function `what` of CHILDREN returns, and the peak memory of its processes in bytes."""
-    began = time.monotonic()
-    command = [sys.executable, "-m", "reelfeed.bench_search", what, *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    with weighed(process.pid) as peak:
-        said, _ = process.communicate()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    for key, value in {**json.loads(said.splitlines()[-1]), "peak": peak[0]}.items():
-        found.setdefault(f"{name} {key}", []).append(value)
-    click.echo(f"  {name}: {time.monotonic() - began:.0f} s, of them {said.splitlines()[-1]}")
 
 
 def write(folder: Path, size: Size) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +20,23 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+# A process of pytest-xdist has no main file, for which PySpark takes it for a run of its own doctests, and exits.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
+
+# Read when LightGBM is loaded, by whichever test comes first: its threads would spin while others work.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A law is held or not, however busy the machine is.
 hypothesis_settings.register_profile("reelfeed", deadline=None)
 hypothesis_settings.load_profile("reelfeed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the files among them; tests of one installation stay in the process that made it."""
+    for item in items:
+        shared = {"trained", "kuairand"} & set(item.fixturenames)
+        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.stem)))
 
 
 @pytest.fixture(scope="session")

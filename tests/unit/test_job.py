@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from core.errors import MissingDataError, UsageError
 from core.job import Job, JobContext, in_order
 from core.lake import Lake, spark_schema
 from core.recipe import load_recipe
+from core.run import Request, run_jobs
 from core.settings import Settings
 from core.table import Column, Table
 
@@ -107,6 +109,15 @@ def test_jobs_stand_in_the_order_of_their_tables() -> None:
     # Names go against the order that the tables ask for.
     chain = [job("z_ingest", [], [a]), job("m_build", [a], [b]), job("a_rank", [a, b], [c]), job("b_report", [c])]
     assert [found.name for found in in_order({one.name: one for one in chain})] == [one.name for one in chain]
+
+
+def test_an_application_is_given_the_spark_properties_that_its_jobs_need(settings: Settings) -> None:
+    seen: list[dict[str, str]] = []
+    train = Job("train", "A job.", "feed-data", (), (), run=lambda running: seen.append(running.settings.spark.extra))
+    jobs = {"train": replace(train, spark={"patience": "2s", "tries": "1"}), "idle": job("idle")}
+    told = replace(settings, spark=replace(settings.spark, extra={"tries": "4"}))
+    run_jobs(jobs, ["idle", "train"], Request(FIRST, FIRST, load_recipe("for_you"), "", ""), told)
+    assert seen == [{"patience": "2s", "tries": "4"}], "what the settings say wins"
 
 
 def test_a_job_may_read_its_own_table_and_tables_that_nobody_here_writes() -> None:

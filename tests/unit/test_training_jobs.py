@@ -19,10 +19,12 @@ from core.lake import Lake, spark_schema
 from core.recipe import load_recipe
 from core.settings import ROOT, Settings, load_settings, with_home
 from core.table import Table
+from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from core.tables.videos import TABLE as VIDEOS
 from features.catalog import categorical_names, feature_names
 from jobs.evaluate import JOB as EVALUATE
 from jobs.promote import JOB as PROMOTE
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FIRST, SECOND = date(2026, 1, 14), date(2026, 1, 15)
-ROWS, USERS, VIDEOS = 12_000, 600, 300
+ROWS, USERS, VIDEOS_SHOWN = 12_000, 600, 300
 
 
 class Night:
@@ -64,11 +66,17 @@ class Night:
     ) -> None:
         import pandas as pd
 
-        frame = pd.DataFrame(world(ds, seed, signal, refreshed, popular_is_right))
-        spark_frame = self.spark.createDataFrame(frame, spark_schema(TRAINING_EXAMPLES))
-        self.lake.publish(
-            spark_frame, TRAINING_EXAMPLES, [ds], validate=lambda *_: [], job="test", seconds=lambda: 0.0, reads={}
-        )
+        examples = pd.DataFrame(world(ds, seed, signal, refreshed, popular_is_right))
+        for table, rows in ((TRAINING_EXAMPLES, examples), (VIDEOS, videos(ds))):
+            frame = self.spark.createDataFrame(rows, spark_schema(table))
+            self.lake.publish(frame, table, [ds], validate=lambda *_: [], job="test", seconds=lambda: 0.0, reads={})
+
+
+def videos(ds: date) -> list[dict[str, Any]]:
+    """The videos shown, of three tags."""
+    about = {"author_id": 1, "tags": [], "duration_ms": None, "uploaded_on": None, "upload_type": "unknown"}
+    about |= {"music_id": None, "is_visible": True, "is_advert": False, "ds": ds}
+    return [{"video_id": video, "tag_id": video % 3, **about} for video in range(VIDEOS_SHOWN)]
 
 
 def world(ds: date, seed: int, signal: float, refreshed: bool, popular_is_right: bool) -> dict[str, Any]:
@@ -99,7 +107,7 @@ def world(ds: date, seed: int, signal: float, refreshed: bool, popular_is_right:
     frozen = ds - timedelta(days=2)
     return {
         "user_id": generator.integers(0, USERS, ROWS),
-        "video_id": generator.integers(0, VIDEOS, ROWS),
+        "video_id": generator.integers(0, VIDEOS_SHOWN, ROWS),
         "shown_at": [start + timedelta(days=int(d), seconds=int(s)) for d, s in zip(days, seconds, strict=True)],
         "snapshot_ds": [frozen + timedelta(days=int(d) - 6) if refreshed or d < 6 else frozen for d in days],
         "part": part,
@@ -143,6 +151,17 @@ def test_the_challenger_beats_popularity_where_it_knows_more(night: Night) -> No
     assert night.figure(FIRST, "oracle", "gauc")["value"] == 1.0
     assert abs(night.figure(FIRST, "random", "gauc")["value"] - 0.5) < 0.05
     assert 0.9 < night.figure(FIRST, "challenger", "calibration_ratio")["value"] < 1.1
+
+
+def test_calibration_is_told_by_head_and_cohort(night: Night) -> None:
+    found = {(row["head"], row["cohort"]): row for row in night.rows(COHORT_CALIBRATIONS, FIRST)}
+    everyone = found["long_view", "everyone"]
+    assert everyone["low"] < 1 < everyone["high"]
+    assert everyone["ratio"] == pytest.approx(night.figure(FIRST, "challenger", "calibration_ratio")["value"])
+    tags = [found["long_view", f"tag {tag}"] for tag in range(3)]
+    for column in ("rows", "predicted", "observed"):
+        assert sum(tag[column] for tag in tags) == pytest.approx(everyone[column])
+    assert all(tag["high"] - tag["low"] > everyone["high"] - everyone["low"] for tag in tags)
 
 
 def test_labels_dealt_out_anew_are_not_predicted(night: Night) -> None:
@@ -221,6 +240,23 @@ def test_lists_refreshed_inside_the_test_days_are_refused(night: Night) -> None:
     night.run(TRAIN, third)
     with pytest.raises(ContractError, match="refreshed inside the test days"):
         night.run(EVALUATE, third)
+
+
+def test_where_the_settings_say_so_tasks_of_the_cluster_train_it(night: Night) -> None:
+    from core.tracking import connect
+
+    fourth = SECOND + timedelta(days=2)
+    night.publish(fourth, seed=1)
+    Night(night.spark, replace(night.settings, train_workers=2)).run(TRAIN, fourth)
+    [alone], [together] = night.rows(RANKERS, FIRST), night.rows(RANKERS, fourth)
+    same = ("feature_set", "train_rows", "validate_rows")
+    assert [alone[name] for name in same] == [together[name] for name in same]
+    assert alone["model"] != together["model"], "the trees of two tasks are others"
+    client = connect(night.settings)
+    [experiment] = [e for e in client.search_experiments() if e.name == "train_models"]
+    [run] = client.search_runs([experiment.experiment_id], f"tags.`reelfeed.key` = 'for_you {fourth}'")
+    assert run.data.params["train_workers"] == "2"
+    assert run.data.metrics["validate.long_view.rounds"] > 1
 
 
 def test_declaring_the_jobs_loads_no_heavy_library() -> None:

@@ -7,14 +7,15 @@ import pytest
 
 from core.errors import UsageError
 from core.recipe import load_recipe, recipe_names
-from models.heads import HEADS
+from models.heads import HEADS, head_names
 from models.value import check_weights, values
 
-GOOD = {"long_view": 1.0, "like": 0.6, "watch_seconds": 0.01, "not_interested": -8.0}
+GOOD = dict.fromkeys(head_names(), 0.0) | {"long_view": 1.0, "like": 0.6, "watch_seconds": 0.01, "not_interested": -8.0}
 
 
 def test_value_is_the_weighted_sum() -> None:
-    predictions = np.array([[0.5, 0.1, 20.0, 0.01], [0.2, 0.0, 5.0, 0.5]])
+    predictions = np.zeros((2, len(HEADS)))
+    predictions[:, :4] = [[0.5, 0.1, 20.0, 0.01], [0.2, 0.0, 5.0, 0.5]]
     assert values(predictions, GOOD) == pytest.approx([0.5 + 0.06 + 0.2 - 0.08, 0.2 + 0.05 - 4.0])
 
 

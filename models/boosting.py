@@ -1,0 +1,82 @@
+"""Grows the boosters of all heads over one binned dataset, each stopped early by rows that it did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.heads import Head
+
+if TYPE_CHECKING:
+    import lightgbm
+
+LOSS = {"binary": ("binary", "binary_logloss"), "regression": ("regression", "l2")}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Impressions to learn from or to stop by.
+
+    `features` float32 (rows, features), NaN where unknown; `labels` float32 (rows, heads), NaN where a head's does not
+    apply; `weight` float32 (rows,), logged impressions that a row stands for.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to grow: a booster for each of `heads`, in the order of the columns of labels, of at most so many `leaves`.
+
+    `features` names the columns of features, `categorical` those that are codes. `parameters` are LightGBM's; at most
+    `rounds` trees are grown, fewer where the loss on the rows to stop by has not fallen for `patience` rounds.
+    """
+
+    features: tuple[str, ...]
+    categorical: tuple[str, ...]
+    heads: tuple[Head, ...]
+    leaves: tuple[int, ...]
+    parameters: dict[str, Any]
+    rounds: int
+    patience: int
+
+
+Boost = Callable[[Rows, Rows, Plan], "dict[str, lightgbm.Booster]"]
+"""Grows what a plan says from the first rows, stopped by the second: boosters by head, `best_iteration` set."""
+
+
+def grow(train: Rows, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
+    """Returns the boosters of `plan` by head, grown in this process: same rows and plan, same trees."""
+    import lightgbm
+
+    bins = lightgbm.Dataset(
+        train.features,
+        label=np.zeros(len(train.features)),
+        feature_name=list(plan.features),
+        categorical_feature=[plan.features.index(name) for name in plan.categorical],
+        params=plan.parameters,
+        free_raw_data=False,
+    )
+    stop_bins = bins.create_valid(stop.features, np.zeros(len(stop.features)), params=plan.parameters)
+    boosters = {}
+    for place, head in enumerate(plan.heads):
+        for dataset, rows in ((bins.construct(), train), (stop_bins.construct(), stop)):
+            labels = rows.labels[:, place]
+            dataset.set_label(np.nan_to_num(labels))
+            # set_field, since set_weight would skip weights that are all one and so keep the last head's.
+            dataset.set_field("weight", np.where(np.isnan(labels), np.float32(0), rows.weight))
+        objective, metric = LOSS[head.kind]
+        boosters[head.name] = lightgbm.train(
+            {**plan.parameters, "objective": objective, "metric": metric, "num_leaves": plan.leaves[place]},
+            bins,
+            plan.rounds,
+            valid_sets=[stop_bins],
+            callbacks=[lightgbm.early_stopping(plan.patience, verbose=False)],
+        )
+    return boosters
