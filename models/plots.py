@@ -85,3 +85,17 @@ def recall(rows: Sequence[Mapping[str, Any]]) -> Figure:
     )
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def trade_off(points: Mapping[str, Sequence[Mapping[str, float]]], objective: str, other: str) -> Figure:
+    """Returns what weights give of `objective` over what of `other`, a mark per trial of each kind of `points`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, trials) in enumerate(points.items()):
+        x, y = ([trial[head] for trial in trials] for head in (other, objective))
+        axes.plot(x, y, linestyle="", marker=".sD*X"[place], markersize=4 + place, color=f"C{place}", label=name)
+    axes.set(title="What the first five of a list gave", xlabel=f"{other}, mean", ylabel=f"{objective}, mean")
+    axes.legend(fontsize="small")
+    return figure

@@ -199,6 +199,21 @@ def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
 
 
 @cli.command()
+@ds_option
+@recipe_option
+@click.option("--objective", default="like", show_default=True, help="Head to have more of (of one to avoid: less).")
+@click.option("--tolerance", default=0.01, show_default=True, help="Share that any other head may give less.")
+@click.option("--trials", type=click.IntRange(1), default=200, show_default=True)
+@click.pass_obj
+def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance: float, trials: int) -> None:
+    """Look for value weights on the validation days of the training set of a day, and judge them on its test days."""
+    from core.recipe import load_recipe
+    from reelfeed.weights import look_for_weights
+
+    click.echo(look_for_weights(settings, load_recipe(recipe), ds, objective, tolerance, trials))
+
+
+@cli.command()
 @click.option("--user", "user_id", type=int, required=True, help="For whom.")
 @click.option("--video", "video_id", type=int, required=True, help="Which video.")
 @ds_option
