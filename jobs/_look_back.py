@@ -39,18 +39,9 @@ def watched_since(ctx: JobContext, known: Known) -> DataFrame:
 
     Raises MissingDataError where there is nothing.
     """
-    from pyspark.sql import functions as F
-
-    days = [day for day in ctx.days_of(IMPRESSIONS) if known.ds < day <= ctx.ds]
-    since = ctx.read(IMPRESSIONS, days).where(F.col("is_long_view") & (F.col("shown_on") > F.lit(known.ds)))
-    pairs = since.select("user_id", "video_id").distinct()
-    watched = (
-        pairs.join(known.users, on="user_id", how="left_semi")
-        .join(known.videos, on="video_id", how="left_semi")
-        .join(known.impressions.select("user_id", "video_id"), on=["user_id", "video_id"], how="left_anti")
-    )
-    users = watched.select("user_id").distinct().orderBy(F.xxhash64("user_id"), "user_id").limit(MOST_USERS)
-    found = watched.join(users, on="user_id", how="left_semi").cache()
+    watched = new_long_views(ctx, known.ds, known.impressions)
+    there = watched.join(known.users, on="user_id", how="left_semi").join(known.videos, on="video_id", how="left_semi")
+    found = of_drawn_users(there, MOST_USERS).cache()
     if found.isEmpty():
         raise MissingDataError(
             f"no one watched anything new to them for long from {known.ds} to {ctx.ds}",
@@ -58,6 +49,24 @@ def watched_since(ctx: JobContext, known: Known) -> DataFrame:
             next_step="give a --ds with long views, or ingest the missing days",
         )
     return found
+
+
+def new_long_views(ctx: JobContext, day: date, met: DataFrame) -> DataFrame:
+    """Returns user_id, video_id: what was watched for long after `day` until `ctx.ds` and is not among those `met`."""
+    from pyspark.sql import functions as F
+
+    days = [one for one in ctx.days_of(IMPRESSIONS) if day < one <= ctx.ds]
+    since = ctx.read(IMPRESSIONS, days).where(F.col("is_long_view") & (F.col("shown_on") > F.lit(day)))
+    pairs = since.select("user_id", "video_id").distinct()
+    return pairs.join(met.select("user_id", "video_id"), on=["user_id", "video_id"], how="left_anti")
+
+
+def of_drawn_users(pairs: DataFrame, most: int) -> DataFrame:
+    """Returns those of `pairs` (user_id, video_id) of at most so many users, drawn by hash."""
+    from pyspark.sql import functions as F
+
+    users = pairs.select("user_id").distinct().orderBy(F.xxhash64("user_id"), "user_id").limit(most)
+    return pairs.join(users, on="user_id", how="left_semi")
 
 
 def truth_of(watched: DataFrame) -> Truth:

@@ -11,6 +11,7 @@ from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.stage_recall import TABLE as STAGE_RECALL
+from jobs._look_back import new_long_views, of_drawn_users
 from models.history import DAYS
 
 if TYPE_CHECKING:
@@ -83,18 +84,10 @@ def _measured(ctx: JobContext, day: date) -> list[dict[str, Any]]:
 
 def _watched(ctx: JobContext, day: date, candidates: DataFrame) -> DataFrame:
     """Returns user_id, video_id: what users with candidates of `day` watched since for long and had not met before."""
-    from pyspark.sql import functions as F
-
     first = day - timedelta(days=DAYS - 1)
-    days = ctx.days_of(IMPRESSIONS)
-    since = ctx.read(IMPRESSIONS, [one for one in days if one > day]).where(F.col("shown_on") > F.lit(day))
-    met = ctx.read(IMPRESSIONS, [one for one in days if first <= one <= day]).select("user_id", "video_id")
-    pairs = since.where("is_long_view").select("user_id", "video_id").distinct()
-    fair = pairs.join(met, on=["user_id", "video_id"], how="left_anti").join(
-        candidates.select("user_id"), on="user_id", how="left_semi"
-    )
-    users = fair.select("user_id").distinct().orderBy(F.xxhash64("user_id"), "user_id").limit(MOST_USERS)
-    return fair.join(users, on="user_id", how="left_semi")
+    met = ctx.read(IMPRESSIONS, [one for one in ctx.days_of(IMPRESSIONS) if first <= one <= day])
+    watched = new_long_views(ctx, day, met).join(candidates.select("user_id"), on="user_id", how="left_semi")
+    return of_drawn_users(watched, MOST_USERS)
 
 
 def _listed(rows: DataFrame) -> Pairs:
