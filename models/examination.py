@@ -49,12 +49,11 @@ def examination(
     cell = who * len(first) + place
     size = (who.max() + 1) * len(first)
     shown = np.bincount(cell, minlength=size).reshape(-1, len(first)).astype(np.float64)
-    came = np.bincount(cell, outcome, size).reshape(-1, len(first))
+    came: Floats = np.bincount(cell, outcome, size).reshape(-1, len(first)).astype(np.float64)
     whole = _fit(shown, came, np.ones(len(shown)))
     generator = np.random.default_rng(seed)
-    drawn = np.array(
-        [_fit(shown, came, generator.poisson(1.0, len(shown)).astype(np.float64)) for _ in range(REPLICATES)]
-    )
+    weights = generator.poisson(1.0, (REPLICATES, len(shown))).astype(np.float64)
+    drawn = np.array([_fit(shown, came, weight) for weight in weights])
     estimates = tuple(Estimate(float(whole[k]), *interval(drawn[:, k])) for k in range(len(first)))
     return Examination(tuple(int(one) for one in first), estimates)
 

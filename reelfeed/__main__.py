@@ -200,6 +200,17 @@ def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
 
 @cli.command()
 @ds_option
+@click.option("--from", "first", type=DAY, required=True, help="First day of the impressions.")
+@click.pass_obj
+def examination(settings: Settings, ds: date, first: date) -> None:
+    """Tell how much each place of a session is looked at, learnt from random slots."""
+    from reelfeed.examination import told
+
+    click.echo(told(settings, first, ds))
+
+
+@cli.command()
+@ds_option
 @recipe_option
 @click.option("--objective", default="like", show_default=True, help="Head to have more of (of one to avoid: less).")
 @click.option("--tolerance", default=0.01, show_default=True, help="Share that any other head may give less.")
