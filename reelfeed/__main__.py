@@ -6,57 +6,19 @@ import logging
 import os
 import sys
 import traceback
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
 
 from core.errors import ReelfeedError, UsageError, unknown
 from core.recipe import load_recipe
-from core.run import Request
 from core.settings import Settings, load_settings
+from reelfeed.options import DAY, ds_option, logs_dir_option, logs_folder, logs_option, recipe_option, request_of
+from reelfeed.studies import STUDIES
 
 UNFORESEEN = 70
 """Exit code of a fault that nobody described: the only one after which another try may help."""
-
-LOGS = ("simulated", "kuairand")
-
-
-class _Day(click.ParamType[date]):
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        if isinstance(value, date):
-            return value
-        try:
-            return datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 (a calendar day has no zone)
-        except ValueError:
-            self.fail(f"{value!r} is not a day like 2026-01-14", param, ctx)
-
-
-DAY = _Day()
-ds_option = click.option("--ds", type=DAY, required=True, help="The day whose logs are processed.")
-recipe_option = click.option("--recipe", default="for_you", show_default=True, help="A recipe of conf/feeds/.")
-logs_option = click.option("--logs", type=click.Choice(LOGS), default="simulated", show_default=True)
-logs_dir_option = click.option("--logs-dir", default="", help="Folder of raw logs; default: the simulated world's own.")
-
-
-def logs_folder(settings: Settings, logs: str, logs_dir: str) -> str:
-    """Returns the folder of raw logs: the one given, else the simulated world's below the home.
-
-    Raises UsageError where real logs are asked for without a folder.
-    """
-    if logs_dir:
-        # Jobs run from the repository, whatever folder the caller stands in.
-        return str(Path(logs_dir).absolute())
-    if logs == "simulated":
-        return str(settings.home_path / "logs" / "simulated")
-    raise UsageError(f"--logs {logs} needs a folder", next_step="add --logs-dir FOLDER (make: LOGS_DIR=FOLDER)")
-
-
-def _request(settings: Settings, ds: date, first: date, recipe: str, logs: str, logs_dir: str) -> Request:
-    """Returns the request of the options ds, from, recipe, logs and logs-dir."""
-    return Request(ds, first, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -85,7 +47,7 @@ def run(settings: Settings, /, names: tuple[str, ...], ds: date, first: date | N
     from core.run import run_jobs
     from jobs._registry import all_jobs
 
-    request = _request(settings, ds, first or ds, **logs)
+    request = request_of(settings, ds, first or ds, **logs)
     run_jobs(all_jobs(), names, request, settings)
 
 
@@ -172,22 +134,6 @@ def simulate(settings: Settings, last: date, days: int | None, logs_dir: str) ->
 
 @cli.command()
 @ds_option
-@click.option("--from", "first", type=DAY, required=True, help="First day of the history.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of each kind.")
-@recipe_option
-@logs_option
-@logs_dir_option
-@click.pass_obj
-def ablation(settings: Settings, /, ds: date, first: date, seeds: int, **logs: str) -> None:
-    """Measure what each group of features, and smoothing, adds to long views; writes docs/ablation.md."""
-    from reelfeed.ablation import ablation as measured
-
-    request = _request(settings, ds, first, **logs)
-    click.echo(measured(settings, request, seeds))
-
-
-@cli.command()
-@ds_option
 @recipe_option
 @click.option("--user", type=int, default=None, help="Whose feed to show; default: one with a long history.")
 @click.pass_obj
@@ -196,46 +142,6 @@ def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
     from jobs.write_report import night_report
 
     click.echo(night_report(settings, ds, load_recipe(recipe), user))
-
-
-@cli.command()
-@ds_option
-@click.option("--from", "first", type=DAY, required=True, help="First day of the impressions.")
-@click.pass_obj
-def examination(settings: Settings, ds: date, first: date) -> None:
-    """Tell how much each place of a session is looked at, learnt from random slots."""
-    from reelfeed.examination import told
-
-    click.echo(told(settings, first, ds))
-
-
-@cli.command()
-@ds_option
-@recipe_option
-@click.option("--objective", default="like", show_default=True, help="Head to have more of (of one to avoid: less).")
-@click.option("--tolerance", default=0.01, show_default=True, help="Share that any other head may give less.")
-@click.option("--trials", type=click.IntRange(1), default=200, show_default=True)
-@click.pass_obj
-def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance: float, trials: int) -> None:
-    """Look for value weights on the validation days of the training set of a day, and judge them on its test days."""
-    from core.recipe import load_recipe
-    from reelfeed.weights import look_for_weights
-
-    click.echo(look_for_weights(settings, load_recipe(recipe), ds, objective, tolerance, trials))
-
-
-@cli.command()
-@click.option("--user", "user_id", type=int, required=True, help="For whom.")
-@click.option("--video", "video_id", type=int, required=True, help="Which video.")
-@ds_option
-@recipe_option
-@click.pass_obj
-def explain(settings: Settings, user_id: int, video_id: int, ds: date, recipe: str) -> None:
-    """Tell why a user was given a video, or where it fell: sources, features, heads, value, slot."""
-    from core.recipe import load_recipe
-    from reelfeed.explain import explain as told
-
-    click.echo(told(settings, load_recipe(recipe), ds, user_id, video_id))
 
 
 @cli.command()
@@ -264,45 +170,6 @@ def doctor(settings: Settings) -> None:
 
 
 @cli.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring"]))
-@click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
-def bench(parts: tuple[str, ...], runs: int) -> None:
-    """Time and weigh PARTS, or all, into docs/benchmarks.md.
-
-    night: the default world's whole night. features: the feature engine on 20 million impressions, beside DuckDB.
-    search: the nearest of 50,000 videos for 100,000 users, beside faiss alone and Spark's own ALSModel.
-    scoring: seven heads of 200 trees over a million rows, beside LightGBM's own predict.
-    """
-    from reelfeed.bench import PARTS, bench
-
-    click.echo(bench(parts or PARTS, runs))
-
-
-@cli.command("bench-quality")
-@click.argument("parts", nargs=-1, type=click.Choice(["candidates", "ranking"]))
-@ds_option
-@click.option("--from", "first", type=DAY, required=True, help="First day of the logs to learn from.")
-@click.option("--seeds", type=click.IntRange(1), help="Fits of everything; by default 3 of candidates, 5 of ranking.")
-@recipe_option
-@logs_option
-@logs_dir_option
-@click.pass_obj
-def bench_quality(
-    settings: Settings, /, parts: tuple[str, ...], ds: date, first: date, seeds: int | None, **logs: str
-) -> None:
-    """Compare PARTS, or all, with other people's recommenders on the same rows, into docs/benchmarks.md.
-
-    candidates: what sources, blend and ranker propose. ranking: how the ranker orders what was shown.
-    """
-    from reelfeed import bench_quality as quality
-    from reelfeed.bench import write_block
-
-    request = _request(settings, ds, first, **logs)
-    for part, text in quality.bench_quality(settings, request, parts or tuple(quality.PARTS), seeds).items():
-        click.echo(write_block(part, text))
-
-
-@cli.command()
 @click.option("--airflow-port", type=int, default=8080, show_default=True)
 @click.option("--mlflow-port", type=int, default=5000, show_default=True)
 @click.pass_obj
@@ -311,6 +178,10 @@ def ui(settings: Settings, airflow_port: int, mlflow_port: int) -> None:
     from reelfeed.ui import serve
 
     serve(settings, airflow_port, mlflow_port)
+
+
+for study in STUDIES:
+    cli.add_command(study)
 
 
 def main() -> None:

@@ -1,0 +1,107 @@
+"""Commands that study what was made and change none of it: why a video, position bias, weights, benchmarks."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import click
+
+from core.recipe import load_recipe
+from core.settings import Settings
+from reelfeed.options import DAY, ds_option, logs_dir_option, logs_option, recipe_option, request_of
+
+
+@click.command()
+@click.option("--user", "user_id", type=int, required=True, help="For whom.")
+@click.option("--video", "video_id", type=int, required=True, help="Which video.")
+@ds_option
+@recipe_option
+@click.pass_obj
+def explain(settings: Settings, user_id: int, video_id: int, ds: date, recipe: str) -> None:
+    """Tell why a user was given a video, or where it fell: sources, features, heads, value, slot."""
+    from reelfeed.explain import explain as told
+
+    click.echo(told(settings, load_recipe(recipe), ds, user_id, video_id))
+
+
+@click.command()
+@ds_option
+@click.option("--from", "first", type=DAY, required=True, help="First day of the impressions.")
+@click.pass_obj
+def examination(settings: Settings, ds: date, first: date) -> None:
+    """Tell how much each place of a session is looked at, learnt from random slots."""
+    from reelfeed.examination import told
+
+    click.echo(told(settings, first, ds))
+
+
+@click.command()
+@ds_option
+@recipe_option
+@click.option("--objective", default="like", show_default=True, help="Head to have more of (of one to avoid: less).")
+@click.option("--tolerance", default=0.01, show_default=True, help="Share that any other head may give less.")
+@click.option("--trials", type=click.IntRange(1), default=200, show_default=True)
+@click.pass_obj
+def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance: float, trials: int) -> None:
+    """Look for value weights on the validation days of the training set of a day, and judge them on its test days."""
+    from reelfeed.weights import look_for_weights
+
+    click.echo(look_for_weights(settings, load_recipe(recipe), ds, objective, tolerance, trials))
+
+
+@click.command()
+@ds_option
+@click.option("--from", "first", type=DAY, required=True, help="First day of the history.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of each kind.")
+@recipe_option
+@logs_option
+@logs_dir_option
+@click.pass_obj
+def ablation(settings: Settings, /, ds: date, first: date, seeds: int, **logs: str) -> None:
+    """Measure what each group of features, and smoothing, adds to long views; writes docs/ablation.md."""
+    from reelfeed.ablation import ablation as measured
+
+    request = request_of(settings, ds, first, **logs)
+    click.echo(measured(settings, request, seeds))
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring"]))
+@click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
+def bench(parts: tuple[str, ...], runs: int) -> None:
+    """Time and weigh PARTS, or all, into docs/benchmarks.md.
+
+    night: the default world's whole night. features: the feature engine on 20 million impressions, beside DuckDB.
+    search: the nearest of 50,000 videos for 100,000 users, beside faiss alone and Spark's own ALSModel.
+    scoring: seven heads of 200 trees over a million rows, beside LightGBM's own predict.
+    """
+    from reelfeed.bench import PARTS, bench
+
+    click.echo(bench(parts or PARTS, runs))
+
+
+@click.command("bench-quality")
+@click.argument("parts", nargs=-1, type=click.Choice(["candidates", "ranking"]))
+@ds_option
+@click.option("--from", "first", type=DAY, required=True, help="First day of the logs to learn from.")
+@click.option("--seeds", type=click.IntRange(1), help="Fits of everything; by default 3 of candidates, 5 of ranking.")
+@recipe_option
+@logs_option
+@logs_dir_option
+@click.pass_obj
+def bench_quality(
+    settings: Settings, /, parts: tuple[str, ...], ds: date, first: date, seeds: int | None, **logs: str
+) -> None:
+    """Compare PARTS, or all, with other people's recommenders on the same rows, into docs/benchmarks.md.
+
+    candidates: what sources, blend and ranker propose. ranking: how the ranker orders what was shown.
+    """
+    from reelfeed import bench_quality as quality
+    from reelfeed.bench import write_block
+
+    request = request_of(settings, ds, first, **logs)
+    for part, text in quality.bench_quality(settings, request, parts or tuple(quality.PARTS), seeds).items():
+        click.echo(write_block(part, text))
+
+
+STUDIES = (explain, examination, weights, ablation, bench, bench_quality)
