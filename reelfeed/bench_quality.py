@@ -43,6 +43,9 @@ PARTS = {"candidates": 3, "ranking": 5}
 HELD_BACK, OF = 3, 10
 """Users whose id leaves HELD_BACK by OF are held back from a fit of its own, to be asked as new users."""
 
+HEAP = "6g"
+"""History, training and several seeds in one session hold more than a night does: with 2 GB the third seed failed."""
+
 Lists = dict[str, "Pairs"]
 
 
@@ -57,7 +60,8 @@ def bench_quality(settings: Settings, request: Request, parts: Sequence[str], se
     measures = {"candidates": _candidates, "ranking": bench_ranking}
     with tempfile.TemporaryDirectory() as home:
         os.environ["REELFEED_HOME"] = home
-        scratch = with_home(settings, Path(home))
+        roomy = replace(settings, spark=replace(settings.spark, driver_memory=HEAP))
+        scratch = with_home(roomy, Path(home))
         run_jobs(all_jobs(), HISTORY_JOBS, request, scratch)
         drawn = {part: range(settings.seed, settings.seed + (seeds or PARTS[part])) for part in parts}
         return {part: measures[part](scratch, request, drawn[part]) for part in parts}
