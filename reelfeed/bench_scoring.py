@@ -101,6 +101,8 @@ def _taught(matrix: NDArray[np.float32], draw: np.random.Generator, width: int, 
     label = (draw.random(len(matrix)) < 1 / (1 + np.exp(-odds))).astype(np.float64)
     categorical = [FEATURES - 1] if width == FEATURES else []
     parameters = {"objective": "binary", "num_leaves": leaves, "max_bin": BINS, "verbosity": -1, "seed": SEED}
+    # One thread: those of LightGBM would spin for minutes beside anything else that runs.
+    parameters["num_threads"] = 1
     data = lightgbm.Dataset(matrix[:, :width], label, categorical_feature=categorical, params=parameters)
     return str(lightgbm.train(parameters, data, trees).model_to_string())
 
