@@ -42,13 +42,13 @@ def test_too_little_history_is_one_clear_error() -> None:
 
 def test_an_embargo_shorter_than_a_served_label_needs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     check_embargo(max(head.predicts.maturity_hours for head in HEADS))
-    slow = {"like": 30, "share": 99}
+    slow = {"like": 30, "watch_debiased": 99}
     changed = [replace(label, maturity_hours=slow.get(label.name, 1)) for label in labels.LABELS]
     monkeypatch.setattr(labels, "LABELS", tuple(changed))
-    check_embargo(30)  # no head predicts shares
+    check_embargo(30)  # no head predicts it
     with pytest.raises(UsageError, match=r"like \(30 h\)(?s:.)*embargo_hours(?s:.)*set embargo_hours to 30") as refused:
         check_embargo(29)
-    assert "share" not in str(refused.value)
+    assert "watch_debiased" not in str(refused.value)
 
 
 @pytest.fixture(scope="module")
