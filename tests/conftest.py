@@ -32,9 +32,9 @@ hypothesis_settings.register_profile("reelfeed", deadline=None)
 hypothesis_settings.load_profile("reelfeed")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Two processes share the files among them; tests of one installation stay in the process that made it."""
-    for item in items:
+    if isinstance(item, pytest.Function):
         shared = {"trained", "kuairand"} & set(item.fixturenames)
         item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.stem)))
 
