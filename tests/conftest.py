@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from core.java_start import SHORT_JOB
 from core.lake import Lake
@@ -32,11 +34,22 @@ hypothesis_settings.register_profile("reelfeed", deadline=None)
 hypothesis_settings.load_profile("reelfeed")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Two processes share the files among them; tests of one installation stay in the process that made it."""
-    if isinstance(item, pytest.Function):
-        shared = {"trained", "kuairand"} & set(item.fixturenames)
-        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.stem)))
+INSTALLATIONS = {
+    "trained": ("test_explain", "test_faults", "test_new_videos", "test_night", "test_weights"),
+    "kuairand": ("test_kuairand_labels", "test_kuairand_ranking"),
+}
+
+
+class ByInstallation(LoadFileScheduling):
+    """Deals whole files to the processes, and all files that share an installation of tests/e2e/conftest.py to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return next((name for name, files in INSTALLATIONS.items() if Path(file).stem in files), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByInstallation:
+    return ByInstallation(config, log)
 
 
 @pytest.fixture(scope="session")
