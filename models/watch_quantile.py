@@ -121,3 +121,27 @@ def rates_by_duration(
         return np.where(rows > 0, sums / np.maximum(rows, 1), np.nan)
 
     return DurationRates(rows, longest, rate(positive), rate(watched >= threshold), threshold)
+
+
+def duration_buckets(duration_ms: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Returns the bucket (rows,) of each length in ms, UNKNOWN where it is NaN."""
+    edges = np.array(EDGES_SECONDS) * 1000.0
+    return np.where(np.isnan(duration_ms), UNKNOWN, np.searchsorted(edges, duration_ms, side="right")).astype(np.int64)
+
+
+def seconds_at(
+    bucket: NDArray[np.int64], percentile: NDArray[np.float64], known: tuple[NDArray[np.int64], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Returns the watch time in seconds that stands at `percentile` among `known` rows of the row's `bucket`, (rows,).
+
+    The way back from the debiased label. `known` are buckets and watch times in seconds of rows to learn from; a
+    bucket without any is answered from all of them.
+    """
+    of_known, seconds = known
+    found = np.quantile(seconds, np.clip(percentile, 0.0, 1.0))
+    for one in np.unique(bucket):
+        there = seconds[of_known == one]
+        if there.size:
+            mine = bucket == one
+            found[mine] = np.quantile(there, np.clip(percentile[mine], 0.0, 1.0))
+    return found

@@ -17,7 +17,9 @@ from models.heads import HEADS, head_labels
 if TYPE_CHECKING:
     import numpy as np
 
+    from models.boosting import Boost
     from models.examples import Examples
+    from models.heads import Head
     from models.metrics import ListSums
     from models.ranker import Ranker
 
@@ -34,12 +36,20 @@ def parts(settings: Settings, ds: date) -> tuple[Examples, Examples]:
     return train, replace(test, features=at_scoring(test.features, neutral_values()))
 
 
-def refit(settings: Settings, train: Examples, columns: Sequence[str], seed: int) -> Ranker:
-    """Returns a ranker of the long_view head alone; the features of `train` are `columns`, in order."""
+def refit(
+    settings: Settings,
+    train: Examples,
+    columns: Sequence[str],
+    seed: int,
+    head: Head | None = None,
+    boost: Boost | None = None,
+) -> Ranker:
+    """Returns a ranker of one `head`, by default long_view; the features of `train` are `columns`, in order."""
+    from models.boosting import grow
     from models.ranker_training import fit
 
     neutral = {feature_names()[place]: value for place, value in neutral_values().items()}
-    (head,) = [head for head in HEADS if head.name == HEAD]
+    head = head or next(each for each in HEADS if each.name == HEAD)
     ranker, _ = fit(
         train,
         features=tuple(columns),
@@ -48,6 +58,7 @@ def refit(settings: Settings, train: Examples, columns: Sequence[str], seed: int
         neutral={place: neutral[name] for place, name in enumerate(columns) if name in neutral},
         seed=seed,
         threads=settings.threads,
+        boost=boost or grow,
     )
     return ranker
 

@@ -6,6 +6,7 @@ from datetime import date
 
 import click
 
+from core.errors import UsageError
 from core.recipe import load_recipe
 from core.settings import Settings
 from reelfeed.options import DAY, ds_option, logs_dir_option, logs_option, recipe_option, request_of
@@ -33,6 +34,35 @@ def examination(settings: Settings, ds: date, first: date) -> None:
     from reelfeed.examination import told
 
     click.echo(told(settings, first, ds))
+
+
+@click.command()
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of each way.")
+@click.pass_obj
+def debiasing(settings: Settings, seeds: int) -> None:
+    """Measure what debiasing by place, exposure and length gives on random slots; writes docs/debiasing.md."""
+    from reelfeed.debiasing import debiasing as measured
+
+    click.echo(measured(settings, seeds))
+
+
+@click.command("off-policy")
+@click.option("--from", "first", type=DAY, help="First day of the random slots; impressions before it tell popularity.")
+@click.option("--ds", type=DAY, help="Last day of the random slots.")
+@recipe_option
+@click.option("--open-bandit", "folder", help="A campaign's folder of the Open Bandit Dataset, instead of the lake.")
+@click.pass_obj
+def off_policy(settings: Settings, first: date | None, ds: date | None, recipe: str, folder: str | None) -> None:
+    """Estimate what other policies would have earned, from slots whose propensities are known."""
+    from reelfeed import off_policy as of_lake
+    from reelfeed import open_bandit
+
+    if folder:
+        click.echo(open_bandit.told(folder, settings.seed))
+    elif first and ds:
+        click.echo(of_lake.told(settings, load_recipe(recipe), first, ds))
+    else:
+        raise UsageError("which log?", choices=["--from DAY --ds DAY", "--open-bandit FOLDER"])
 
 
 @click.command()
@@ -104,4 +134,4 @@ def bench_quality(
         click.echo(write_block(part, text))
 
 
-STUDIES = (explain, examination, weights, ablation, bench, bench_quality)
+STUDIES = (explain, examination, debiasing, off_policy, weights, ablation, bench, bench_quality)

@@ -1,0 +1,115 @@
+"""A world in which a fifth of the slots are random, and what is true of them: where debiasing can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from core.lake import Lake
+from core.recipe import load_recipe
+from core.run import Request, run_jobs
+from core.settings import Settings, with_home
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from features.catalog import feature_names, neutral_values
+from sim.world import WorldConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from models.examples import Examples
+
+DAYS, EXPLORATION = 14, 0.2
+JOBS = ("ingest_events", "build_features", "build_training_set")
+LABELS = ("long_view", "watch_seconds", "watch_debiased")
+FACTS = ("user_id", "video_id", "shown_at", "shown_on", "position", "surface", "is_random", "duration_ms")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Rows, and of each what the training examples leave out.
+
+    Of each row of `rows` (rows,): `position`, 1-based; `is_random`; `duration_ms`, NaN where unknown; and what the
+    world alone knows: `long_view`, the true probability of a long view at the first place, and `interest`.
+    """
+
+    rows: Examples
+    position: NDArray[np.int64]
+    is_random: NDArray[np.bool_]
+    duration_ms: NDArray[np.float64]
+    long_view: NDArray[np.float64]
+    interest: NDArray[np.float64]
+
+    def where(self, mask: NDArray[np.bool_]) -> Traffic:
+        """Returns the rows of `mask` (rows,), in the same order."""
+        arrays = {each.name: getattr(self, each.name)[mask] for each in fields(self) if each.name != "rows"}
+        of_rows = {
+            each.name: getattr(self.rows, each.name)[mask] for each in fields(self.rows) if each.name != "label_names"
+        }
+        return replace(self, rows=replace(self.rows, **of_rows), **arrays)
+
+
+@contextmanager
+def installation(settings: Settings) -> Iterator[tuple[Settings, WorldConfig]]:
+    """Yields a scratch installation with a training set of the world, and the world's configuration."""
+    from jobs._registry import all_jobs
+    from sim.logs import write_days
+
+    config = WorldConfig(seed=settings.seed, exploration_share=EXPLORATION)
+    days = [config.first_day + timedelta(days=i) for i in range(DAYS)]
+    with TemporaryDirectory() as home, mock.patch.dict("os.environ", {"REELFEED_HOME": home}):
+        scratch = replace(with_home(settings, Path(home)), lake_uri="")
+        logs = str(Path(home) / "logs")
+        write_days(config, logs, days)
+        request = Request(days[-1], days[0], load_recipe("for_you"), "simulated", logs)
+        run_jobs(all_jobs(), JOBS, request, scratch)
+        yield scratch, config
+
+
+def traffic(settings: Settings, config: WorldConfig) -> tuple[Traffic, Traffic]:
+    """Returns what to fit on, parts train and validate, and the random slots of the test days as a feed sees them."""
+    from models.examples import at_scoring
+
+    learnt = _with_truth(settings, config, ("train", "validate"))
+    shown = _with_truth(settings, config, ("test",))
+    judged = shown.where(shown.is_random)
+    rows = replace(judged.rows, features=at_scoring(judged.rows.features, neutral_values()))
+    return learnt, replace(judged, rows=rows)
+
+
+def _with_truth(settings: Settings, config: WorldConfig, parts: tuple[str, ...]) -> Traffic:
+    import numpy as np
+
+    from models.examples import examples
+    from sim.user import expected_long_view, interest
+
+    lake, last = Lake(settings.lake), config.first_day + timedelta(days=DAYS - 1)
+    rows = examples(lake.read_arrow(TRAINING_EXAMPLES, [last]), parts, len(feature_names()), LABELS)
+    facts = lake.read_arrow(IMPRESSIONS, lake.days(IMPRESSIONS), list(FACTS)).to_pandas()
+    facts["shown_at"] = facts["shown_at"].astype("datetime64[us, UTC]").astype("int64")
+    found = facts.set_index(["user_id", "video_id", "shown_at"]).loc[
+        list(zip(rows.user.tolist(), rows.video.tolist(), rows.shown_at.tolist(), strict=True))
+    ]
+    shown_on, surface = found["shown_on"].to_numpy(), found["surface"].to_numpy()
+    long_view, cares = np.empty(len(found)), np.empty(len(found))
+    for day in sorted(set(shown_on.tolist())):
+        on = np.flatnonzero(shown_on == day)
+        of_day: date = day
+        pairs = (config, of_day, rows.user[on], rows.video[on])
+        long_view[on] = expected_long_view(*pairs, surface=surface[on])
+        cares[on] = interest(*pairs, surface[on])
+    return Traffic(
+        rows=rows,
+        position=found["position"].to_numpy().astype(np.int64),
+        is_random=found["is_random"].to_numpy().astype(bool),
+        duration_ms=found["duration_ms"].to_numpy().astype(np.float64),
+        long_view=long_view,
+        interest=cares,
+    )
