@@ -25,20 +25,26 @@ def estimates(
     names = list(systems)
     columns = np.column_stack([systems[name].columns for name in names])
     width = columns.shape[1] // len(names)
-    drawn, whole = resampled_sums(columns, seed, replicates), columns.sum(axis=0, keepdims=True)
-    values: dict[str, dict[str, NDArray[np.float64]]] = {}
-    for i, name in enumerate(names):
-        part = slice(i * width, (i + 1) * width)
-        both = from_sums(np.concatenate([whole[:, part], drawn[:, part]]))
-        values[name] = both
+    sums = all_sums(columns, seed, replicates)
+    values = {name: from_sums(sums[:, i * width : (i + 1) * width]) for i, name in enumerate(names)}
     for a, b in pairs:
         values[f"{a}_minus_{b}"] = {metric: values[a][metric] - values[b][metric] for metric in LIST_METRICS}
     return {
-        (system, metric): Estimate(float(found[metric][0]), *interval(found[metric][1:]))
+        (system, metric): estimate(found[metric])
         for system, found in values.items()
         for metric in LIST_METRICS
         if not np.isnan(found[metric][0])
     }
+
+
+def all_sums(columns: NDArray[np.float64], seed: int, replicates: int = REPLICATES) -> NDArray[np.float64]:
+    """Returns float64 (1 + replicates, columns): the sums of `columns` (users, columns), then the resampled ones."""
+    return np.concatenate([columns.sum(axis=0, keepdims=True), resampled_sums(columns, seed, replicates)])
+
+
+def estimate(values: NDArray[np.float64]) -> Estimate:
+    """Returns the first of `values` (1 + replicates,), one a row of `all_sums`, with the interval of the rest."""
+    return Estimate(float(values[0]), *interval(values[1:]))
 
 
 def resampled_sums(columns: NDArray[np.float64], seed: int, replicates: int = REPLICATES) -> NDArray[np.float64]:

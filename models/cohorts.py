@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.duration_buckets import EDGES_SECONDS
+from features.duration_buckets import EDGES_SECONDS, UNKNOWN, duration_buckets
 from models.examples import Examples
 from models.gate import EVERYONE
 from models.heads import HEADS
@@ -47,18 +47,17 @@ def cohorts(rows: Examples, names: Sequence[str], tag: NDArray[np.int64]) -> dic
         column: NDArray[np.float32] = rows.features[:, names.index(name)]
         return column
 
-    seconds = feature("content__duration")
-    bucket = np.searchsorted(EDGES_SECONDS, seconds, side="right")
+    bucket = duration_buckets(feature("content__duration"))
     edges = ["0", *map(str, EDGES_SECONDS), ""]
     found = {
         EVERYONE: np.ones(len(rows.user), np.bool_),
         "new user": feature("user_activity__showings_28d") == 0,
         "new video": feature("video_reception__showings_28d") == 0,
-        "duration unknown": np.isnan(seconds),
+        "duration unknown": bucket == UNKNOWN,
     }
     for number in range(len(EDGES_SECONDS) + 1):
         until = f"to {edges[number + 1]}" if edges[number + 1] else "and more"
-        found[f"duration {edges[number]} {until} s"] = (bucket == number) & ~np.isnan(seconds)
+        found[f"duration {edges[number]} {until} s"] = bucket == number
     return found | {f"tag {one}": tag == one for one in np.unique(tag) if one >= 0}
 
 

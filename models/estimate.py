@@ -14,6 +14,13 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    def told(self, digits: int = 4, sign: str = "") -> str:
+        """Returns value and interval with so many `digits`, signed if `sign` is "+"; the value alone without one."""
+        value = f"{self.value:{sign}.{digits}f}"
+        if self.low is None or self.high is None:
+            return value
+        return f"{value} [{self.low:{sign}.{digits}f}, {self.high:{sign}.{digits}f}]"
+
 
 Figures = Mapping[tuple[str, str, str], Estimate]
 """Estimates by (system, head, metric), as table evaluations names them."""

@@ -71,7 +71,7 @@ def _no_worse(gate: Gate, figures: Figures, other: str) -> tuple[bool, str]:
         raise _absent(f"challenger_minus_{other}", f"interval of {METRIC}")
     good = seen.low >= -gate.margin
     word = "no worse than" if good else "not shown to be no worse than"
-    span = f"{seen.value:+.4f} [{seen.low:+.4f}, {seen.high:+.4f}]"
+    span = seen.told(sign="+")
     return good, f"challenger is {word} {other}: {METRIC} of {HEAD} differs by {span}, margin {gate.margin:g}"
 
 

@@ -63,8 +63,8 @@ def from_sums(sums: Floats) -> dict[str, Floats]:
 
     NaN where no user has both labels, or there is no user.
     """
-    gauc = _ratio(sums[:, 1], sums[:, 0])
-    ndcg = _ratio(sums[:, 2], sums[:, 3])
+    gauc = ratio(sums[:, 1], sums[:, 0])
+    ndcg = ratio(sums[:, 2], sums[:, 3])
     return {"gauc": gauc, "ndcg@5": ndcg, "primary": (gauc + ndcg) / 2}
 
 
@@ -176,6 +176,7 @@ def _changes(values: NDArray[np.int64] | Floats) -> NDArray[np.bool_]:
     return changed
 
 
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    ratio: Floats = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
-    return ratio
+def ratio(top: Floats, bottom: Floats) -> Floats:
+    """Returns `top` over `bottom`, both (n,); NaN where `bottom` is 0."""
+    found: Floats = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+    return found

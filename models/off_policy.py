@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ContractError, MissingDataError, UsageError
-from models.bootstrap import REPLICATES, interval, resampled_sums
+from models.bootstrap import REPLICATES, all_sums, estimate
 from models.estimate import Estimate
+from models.metrics import ratio
 
 Floats = NDArray[np.float64]
 
@@ -121,27 +122,27 @@ def policy_value(
     if log.predicted is not None and log.expected is not None:
         rows.append(log.expected + weight * (log.reward - log.predicted))
     _, unit = np.unique(log.unit, return_inverse=True)
-    sums = np.column_stack([np.bincount(unit, column) for column in rows]).astype(np.float64)
-    whole, drawn = sums.sum(axis=0, keepdims=True), resampled_sums(sums, seed, replicates)
+    of_units = np.column_stack([np.bincount(unit, column) for column in rows]).astype(np.float64)
+    sums = all_sums(of_units, seed, replicates)
     count, raws, weights, rewards, earned = range(5)
 
-    def estimate(top: int, bottom: int = count) -> Estimate:
-        return Estimate(float(_ratio(whole, top, bottom)[0]), *interval(_ratio(drawn, top, bottom)))
+    def per(top: int, bottom: int = count) -> Estimate:
+        return estimate(ratio(sums[:, top], sums[:, bottom]))
 
     squares = float(np.square(weight).sum())
     return PolicyValue(
         rows=len(weight),
-        units=len(sums),
-        logged=estimate(rewards),
-        ips=estimate(earned),
-        snips=estimate(earned, weights),
-        dr=estimate(earned + 1) if len(rows) > earned + 1 else None,
-        overlap=estimate(raws),
-        effective_rows=float(whole[0, weights]) ** 2 / squares if squares else 0.0,
+        units=len(of_units),
+        logged=per(rewards),
+        ips=per(earned),
+        snips=per(earned, weights),
+        dr=per(earned + 1) if len(rows) > earned + 1 else None,
+        overlap=per(raws),
+        effective_rows=float(sums[0, weights]) ** 2 / squares if squares else 0.0,
         smallest_propensity=float(log.propensity.min()),
         largest_weight=float(raw.max()),
         clipped_rows=int((raw > most_weight).sum()),
-        notes=_notes(log, len(sums), weight),
+        notes=_notes(log, len(of_units), weight),
     )
 
 
@@ -154,13 +155,6 @@ def smoothed_rates(shown: Floats, came: Floats, strength: float) -> Floats:
     mean = came.sum() / shown.sum() if shown.sum() else 0.0
     rates: Floats = (came + strength * mean) / (shown + strength)
     return rates
-
-
-def _ratio(sums: Floats, top: int, bottom: int) -> Floats:
-    """Returns the ratio of two columns of `sums`, (n,); NaN where the lower one is 0."""
-    below = sums[:, bottom]
-    found: Floats = np.divide(sums[:, top], below, out=np.full(len(sums), np.nan), where=below > 0)
-    return found
 
 
 def _count(wrong: NDArray[np.bool_], what: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.duration_buckets import DURATION_BUCKET_SQL, EDGES_SECONDS
+from features.duration_buckets import DURATION_BUCKET_SQL, UNKNOWN
 from models.labels import WATCH_CAP_MS, WATCH_PERCENTILE
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ STEPS = WATCH_CAP_MS // STEP_MS + 2
 """Steps of the grid. Step 0 is not watched at all, step s is ((s - 1) · 100, s · 100] ms, the last is the cap and more:
 many watch nothing or reach the cap, and each of these is a tie of its own."""
 
-UNKNOWN = len(EDGES_SECONDS) + 1
-"""The bucket of videos of unknown length; those before it are the ones of features/duration_buckets."""
 BUCKETS = UNKNOWN + 1
 
 STEP_SQL = f"cast(if(watch_ms >= {WATCH_CAP_MS}, {STEPS - 1}, (watch_ms + {STEP_MS - 1}) div {STEP_MS}) as int)"
@@ -121,12 +119,6 @@ def rates_by_duration(
         return np.where(rows > 0, sums / np.maximum(rows, 1), np.nan)
 
     return DurationRates(rows, longest, rate(positive), rate(watched >= threshold), threshold)
-
-
-def duration_buckets(duration_ms: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Returns the bucket (rows,) of each length in ms, UNKNOWN where it is NaN."""
-    edges = np.array(EDGES_SECONDS) * 1000.0
-    return np.where(np.isnan(duration_ms), UNKNOWN, np.searchsorted(edges, duration_ms, side="right")).astype(np.int64)
 
 
 def seconds_at(

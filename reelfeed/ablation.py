@@ -16,9 +16,10 @@ import click
 
 from core.lake import Lake
 from core.run import Request, run_jobs
-from core.settings import ROOT, Settings, with_home
+from core.settings import Settings, with_home
 from core.tables.impressions import TABLE as IMPRESSIONS
 from features.catalog import feature_names, features
+from reelfeed.documents import write_block
 from reelfeed.refits import long_views, mean_sums, parts, refit
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from models.examples import Examples
     from models.metrics import ListSums
 
-DOCUMENT = ROOT / "docs" / "ablation.md"
-BEGIN, END = "<!-- ablation: begin -->", "<!-- ablation: end -->"
 FULL, UNSMOOTHED, PLACEBO = "all groups", "all groups, smoothing off", "placebo"
 NO_SMOOTHING = 1e-6
 """Strength of a prior that shows only where there is nothing else, in impressions."""
@@ -69,10 +68,7 @@ def ablation(settings: Settings, request: Request, seeds: int) -> str:
     systems["popularity"] = list_sums(test.user, test.video, labels, test.popularity)
     systems["random"] = list_sums(test.user, test.video, labels, _generator(settings.seed).random(len(labels)))
     found = estimates(systems, [(FULL, other) for other in systems if other not in (FULL, PLACEBO)], settings.seed)
-    text = _text(found, list(systems), test, seeds, settings.seed)
-    before, _, rest = DOCUMENT.read_text("utf-8").partition(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
-    return text
+    return write_block("ablation.md", "ablation", _text(found, list(systems), test, seeds, settings.seed))
 
 
 def _with_progress(kept: object) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -177,12 +173,8 @@ def _text(
         "|---|---|---|---|---|",
     ]
     for system in systems:
-        own = [_figure(found[system, metric]) for metric in METRICS]
+        own = [found[system, metric].told() for metric in METRICS]
         lost = [found.get((f"{FULL}_minus_{system}", metric)) for metric in METRICS]
-        cells = [_figure(each, "+") if each else "" for each in lost]
+        cells = [each.told(sign="+") if each else "" for each in lost]
         lines.append(f"| {system} | {' | '.join([*own, *cells])} |")
     return "\n".join(lines)
-
-
-def _figure(estimate: Estimate, sign: str = "") -> str:
-    return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"

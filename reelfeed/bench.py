@@ -20,9 +20,8 @@ import psutil
 
 from core.errors import ReelfeedError
 from core.settings import ROOT
+from reelfeed.documents import write_block
 
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- bench {}: begin -->", "<!-- bench: end -->"
 NIGHT = date(2026, 1, 14)
 PARTS = ("night", "features", "search", "scoring")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
@@ -44,15 +43,8 @@ def bench(parts: Sequence[str], runs: int) -> str:
     found = []
     for part in parts:
         found.append(measures[part](runs))
-        write_block(part, found[-1])
+        write_block("benchmarks.md", f"bench {part}", found[-1])
     return "\n\n".join(found)
-
-
-def write_block(name: str, text: str) -> str:
-    """Puts `text` between the marks `name` of docs/benchmarks.md, and returns it."""
-    before, begin, rest = DOCUMENT.read_text("utf-8").partition(BEGIN.format(name))
-    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{END}{rest.partition(END)[2]}", "utf-8")
-    return text
 
 
 def bench_night(runs: int) -> str:

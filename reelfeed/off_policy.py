@@ -23,7 +23,6 @@ from core.settings import Settings
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.videos import TABLE as VIDEOS
-from models.estimate import Estimate
 from models.off_policy import LoggedRows, PolicyValue, policy_value, smoothed_rates
 
 if TYPE_CHECKING:
@@ -111,17 +110,10 @@ def table(values: Mapping[str, PolicyValue], digits: int = 3) -> list[str]:
     heads = "  ".join(f"{head:{width}}" for head in ("IPS", "SNIPS", "DR", "overlap"))
     lines = [f"{'':{name_width}}  {'rows':>7} {'effective':>9} {'most weight':>11}  {heads}"]
     for name, value in values.items():
-        figures = [figure(one, digits) for one in (value.ips, value.snips, value.dr, value.overlap)]
+        figures = [one.told(digits) if one else "-" for one in (value.ips, value.snips, value.dr, value.overlap)]
         counts = f"{value.rows:7,} {value.effective_rows:9,.0f} {value.largest_weight:11.1f}"
         lines.append(f"{name:{name_width}}  {counts}  {'  '.join(f'{one:{width}}' for one in figures)}".rstrip())
     return lines + [f"{name}: {note}" for name, value in values.items() for note in value.notes]
-
-
-def figure(estimate: Estimate | None, digits: int) -> str:
-    """Returns an estimate with its interval; a dash where there is none."""
-    if estimate is None:
-        return "-"
-    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
 def _days(lake: Lake, first: date, last: date) -> dict[date, _Day]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from core.errors import MissingDataError
 from models.off_policy import LoggedRows, PolicyValue, policy_value, smoothed_rates
-from reelfeed.off_policy import figure, table
+from reelfeed.off_policy import table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,7 +59,7 @@ def told(folder: str, seed: int) -> str:
     }
     of_thompson, of_uniform = values.values()
     lines = [
-        f"{name}: {int(log.click.sum())} clicks in {len(log.click):,} slots, {figure(other.logged, DIGITS)}"
+        f"{name}: {int(log.click.sum())} clicks in {len(log.click):,} slots, {other.logged.told(DIGITS)}"
         for name, log, other in (("uniform", uniform, of_thompson), ("Thompson sampling", thompson, of_uniform))
     ]
     return "\n".join(["Clicks per slot in each policy's own log", *lines, "", *table(values, DIGITS)])

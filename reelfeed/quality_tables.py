@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from models.attribution import DEPTHS, GAIN_DEPTH, Ids, Pairs, Truth, gain, means, recall
 from models.bootstrap import REPLICATES
-from models.estimate import Estimate
 
 SERVED = "blend, ranker"
 SEED = 20260101
@@ -67,7 +66,7 @@ def _table(measured: Mapping[str, Columns]) -> list[str]:
     order = sorted(estimates[first], key=lambda name: -estimates[first][name].value)
     lines = [f"| | {' | '.join(estimates)} |", f"|---|{'---|' * len(estimates)}"]
     return lines + [
-        f"| {name} | {' | '.join(_told(estimates[metric][name]) for metric in estimates)} |" for name in order
+        f"| {name} | {' | '.join(estimates[metric][name].told() for metric in estimates)} |" for name in order
     ]
 
 
@@ -92,7 +91,8 @@ def _paired(measured: Mapping[str, Columns], pairs: Sequence[tuple[str, str]]) -
         for metric, columns in measured.items()
     }
     for a, b in pairs:
-        lines.append(f"| {a} − {b} | {' | '.join(_told(found[f'{a} − {b}'], '+') for found in estimates.values())} |")
+        gains = [found[f"{a} − {b}"].told(sign="+") for found in estimates.values()]
+        lines.append(f"| {a} − {b} | {' | '.join(gains)} |")
     return lines
 
 
@@ -108,7 +108,3 @@ def _oracle(true: Truth) -> Pairs:
     place, video = np.divmod(true.codes, true.videos)
     begins = np.searchsorted(place, place)
     return Pairs(true.users[place], video, np.arange(len(place)) - begins + 1)
-
-
-def _told(figure: Estimate, sign: str = "") -> str:
-    return f"{figure.value:{sign}.4f} [{figure.low:{sign}.4f}, {figure.high:{sign}.4f}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -29,21 +29,20 @@ if TYPE_CHECKING:
 DAYS, EXPLORATION = 14, 0.2
 JOBS = ("ingest_events", "build_features", "build_training_set")
 LABELS = ("long_view", "watch_seconds", "watch_debiased")
-FACTS = ("user_id", "video_id", "shown_at", "shown_on", "position", "surface", "is_random", "duration_ms")
+FACTS = ("user_id", "video_id", "shown_at", "shown_on", "surface", "is_random", "duration_ms")
 
 
 @dataclass(frozen=True)
 class Traffic:
     """Rows, and of each what the training examples leave out.
 
-    Of each row of `rows` (rows,): `position`, 1-based; `is_random`; `duration_ms`, NaN where unknown; and what the
+    Of each row of `rows` (rows,): `is_random`; `duration_seconds`, NaN where unknown; and what the
     world alone knows: `long_view`, the true probability of a long view at the first place, and `interest`.
     """
 
     rows: Examples
-    position: NDArray[np.int64]
     is_random: NDArray[np.bool_]
-    duration_ms: NDArray[np.float64]
+    duration_seconds: NDArray[np.float64]
     long_view: NDArray[np.float64]
     interest: NDArray[np.float64]
 
@@ -75,41 +74,39 @@ def installation(settings: Settings) -> Iterator[tuple[Settings, WorldConfig]]:
 
 def traffic(settings: Settings, config: WorldConfig) -> tuple[Traffic, Traffic]:
     """Returns what to fit on, parts train and validate, and the random slots of the test days as a feed sees them."""
-    from models.examples import at_scoring
+    from models.examples import PARTS, at_scoring
 
-    learnt = _with_truth(settings, config, ("train", "validate"))
-    shown = _with_truth(settings, config, ("test",))
-    judged = shown.where(shown.is_random)
+    every = _with_truth(settings, config)
+    is_test = every.rows.part == PARTS.index("test")
+    judged = every.where(is_test & every.is_random)
     rows = replace(judged.rows, features=at_scoring(judged.rows.features, neutral_values()))
-    return learnt, replace(judged, rows=rows)
+    return every.where(~is_test), replace(judged, rows=rows)
 
 
-def _with_truth(settings: Settings, config: WorldConfig, parts: tuple[str, ...]) -> Traffic:
+def _with_truth(settings: Settings, config: WorldConfig) -> Traffic:
     import numpy as np
+    import pandas as pd
 
-    from models.examples import examples
+    from models.examples import PARTS, examples
     from sim.user import expected_long_view, interest
 
     lake, last = Lake(settings.lake), config.first_day + timedelta(days=DAYS - 1)
-    rows = examples(lake.read_arrow(TRAINING_EXAMPLES, [last]), parts, len(feature_names()), LABELS)
+    rows = examples(lake.read_arrow(TRAINING_EXAMPLES, [last]), PARTS, len(feature_names()), LABELS)
     facts = lake.read_arrow(IMPRESSIONS, lake.days(IMPRESSIONS), list(FACTS)).to_pandas()
     facts["shown_at"] = facts["shown_at"].astype("datetime64[us, UTC]").astype("int64")
-    found = facts.set_index(["user_id", "video_id", "shown_at"]).loc[
-        list(zip(rows.user.tolist(), rows.video.tolist(), rows.shown_at.tolist(), strict=True))
-    ]
+    keys = pd.DataFrame({"user_id": rows.user, "video_id": rows.video, "shown_at": rows.shown_at})
+    found = keys.merge(facts, how="left", validate="one_to_one")
     shown_on, surface = found["shown_on"].to_numpy(), found["surface"].to_numpy()
     long_view, cares = np.empty(len(found)), np.empty(len(found))
     for day in sorted(set(shown_on.tolist())):
         on = np.flatnonzero(shown_on == day)
-        of_day: date = day
-        pairs = (config, of_day, rows.user[on], rows.video[on])
+        pairs = (config, day, rows.user[on], rows.video[on])
         long_view[on] = expected_long_view(*pairs, surface=surface[on])
         cares[on] = interest(*pairs, surface[on])
     return Traffic(
         rows=rows,
-        position=found["position"].to_numpy().astype(np.int64),
         is_random=found["is_random"].to_numpy().astype(bool),
-        duration_ms=found["duration_ms"].to_numpy().astype(np.float64),
+        duration_seconds=found["duration_ms"].to_numpy().astype(np.float64) / 1000,
         long_view=long_view,
         interest=cares,
     )

@@ -45,8 +45,4 @@ def tables(systems: Mapping[str, ListSums], rows: int, seeds: Sequence[int]) -> 
 
 
 def _cells(found: Mapping[tuple[str, str], Estimate], system: str, sign: str = "") -> str:
-    return " | ".join(_told(found[system, metric], sign) for metric in LIST_METRICS)
-
-
-def _told(figure: Estimate, sign: str) -> str:
-    return f"{figure.value:{sign}.4f} [{figure.low:{sign}.4f}, {figure.high:{sign}.4f}]"
+    return " | ".join(found[system, metric].told(sign=sign) for metric in LIST_METRICS)

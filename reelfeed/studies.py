@@ -127,11 +127,11 @@ def bench_quality(
     candidates: what sources, blend and ranker propose. ranking: how the ranker orders what was shown.
     """
     from reelfeed import bench_quality as quality
-    from reelfeed.bench import write_block
+    from reelfeed.documents import write_block
 
     request = request_of(settings, ds, first, **logs)
     for part, text in quality.bench_quality(settings, request, parts or tuple(quality.PARTS), seeds).items():
-        click.echo(write_block(part, text))
+        click.echo(write_block("benchmarks.md", f"bench {part}", text))
 
 
 STUDIES = (explain, examination, debiasing, off_policy, weights, ablation, bench, bench_quality)
