@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from deltalake import write_deltalake
 
 from core.errors import ContractError, MissingDataError, UsageError
+from core.lake import Lake
+from core.recipe import load_recipe
+from core.settings import Settings
+from core.table import Table
+from core.tables.feeds import TABLE as FEEDS
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.videos import TABLE as VIDEOS
 from models.off_policy import Floats, LoggedRows, policy_value
+from reelfeed.off_policy import PUBLISHED, UNIFORM, policy_values
 from reelfeed.open_bandit import told
+from sim.arrivals import arrivals_on
 from sim.catalogue import live_on
 from sim.policy import slots_on
 from sim.user import expected_long_view
@@ -167,3 +179,49 @@ def test_thompson_sampling_is_valued_from_the_uniform_log_as_its_own_log_says() 
     ips_low, ips_high = re.findall(r"\[([\d.]+), ([\d.]+)\]", estimate)[0]
     assert float(ips_low) <= float(high)
     assert float(low) <= float(ips_high)
+
+
+WORLD = WorldConfig(seed=7, users=400, videos=200, authors=40, exploration_share=0.4, duplicate_share=0, broken_share=0)
+DAYS = [WORLD.first_day + timedelta(days=n) for n in range(4)]
+
+
+def test_policies_are_valued_from_the_lake_by_what_was_known_before(settings: Settings, lake: Lake) -> None:
+    for day in DAYS:
+        _write(lake, IMPRESSIONS, day, arrivals_on(WORLD, day))
+        pool = live_on(WORLD, day)
+        _write(lake, VIDEOS, day, pa.table({"video_id": pool, "is_visible": np.ones(len(pool), bool)}))
+    eve, pool = DAYS[-2], live_on(WORLD, DAYS[-2])
+    user, video = np.repeat(np.arange(0, WORLD.users, 2), len(pool)), np.tile(pool, WORLD.users // 2)
+    recipe = pa.repeat(pa.scalar("for_you"), len(user))
+    _write(lake, FEEDS, eve, pa.table({"recipe": recipe, "user_id": user, "video_id": video}))
+
+    values = policy_values(settings, load_recipe("for_you"), DAYS[-1], DAYS[-1])
+
+    shown = arrivals_on(WORLD, DAYS[-1]).to_pandas()
+    slots = shown[shown["is_random"] & (shown["shown_on"] == DAYS[-1])]
+    uniform, best, feeds = (values[name] for name in (UNIFORM, "the most popular tenth", PUBLISHED))
+    assert uniform.rows == len(slots)
+    assert uniform.ips.value == pytest.approx(slots["is_long_view"].mean())
+    assert best.ips.low is not None
+    assert best.ips.low > uniform.ips.value
+    # A feed of the eve's whole pool, for every second user, draws uniformly from it.
+    had = slots[(slots["user_id"] % 2 == 0) & (slots["user_id"] < WORLD.users)]
+    drawn = had[had["video_id"].isin(pool)]
+    assert feeds.rows == len(had)
+    by_hand = (drawn["is_long_view"] / drawn["propensity"] / len(pool)).sum() / len(had)
+    assert feeds.ips.value == pytest.approx(by_hand)
+
+
+def test_a_first_day_and_logs_without_exploration_are_refused(settings: Settings, lake: Lake) -> None:
+    _write(lake, IMPRESSIONS, DAYS[0], arrivals_on(WORLD, DAYS[0]))
+    with pytest.raises(MissingDataError, match="none before to tell popularity by"):
+        policy_values(settings, load_recipe("for_you"), DAYS[0], DAYS[0])
+    logged = arrivals_on(WORLD, DAYS[1])
+    _write(lake, IMPRESSIONS, DAYS[1], logged.filter(pc.invert(logged["is_random"])))
+    with pytest.raises(MissingDataError, match="no random slot with a propensity"):
+        policy_values(settings, load_recipe("for_you"), DAYS[1], DAYS[1])
+
+
+def _write(lake: Lake, table: Table, day: date, rows: pa.Table) -> None:
+    of_day = rows.append_column("ds", pa.repeat(pa.scalar(day), len(rows)))
+    write_deltalake(lake.path(table), of_day, mode="append", partition_by=["ds"])
