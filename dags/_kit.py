@@ -97,6 +97,14 @@ def following(name: str, *, doc: str, owner: str, after: str, jobs: Sequence[str
     return _dag(name, doc, owner, [asset(_declared([after])[after].writes[0])], jobs, tags)
 
 
+def triggered(name: str, *, doc: str, owner: str, jobs: Sequence[str], tags: Sequence[str] = ()) -> DAG:
+    """Returns the DAG `name` that runs `jobs` when someone asks for it, by form, REST or command line.
+
+    Raises UsageError for a job that no file of jobs/ declares.
+    """
+    return _dag(name, doc, owner, None, jobs, tags)
+
+
 def asset(table: Table) -> Asset:
     """Returns the Airflow asset that stands for `table`."""
     return Asset(name=table.name, uri=f"reelfeed://lake/{table.name}", group="reelfeed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
@@ -9,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sim.catalogue import videos_on
-from sim.day import impressions_on
+from sim.day import Impressions, impressions_on
+from sim.loop import Feeds
 from sim.world import Ints, WorldConfig, generator
 
 LATEST_DAYS = 3
@@ -50,14 +52,16 @@ SCHEMA = pa.schema(
 """Columns of raw impressions, with the meanings of table impressions; `session` is the session of the day, from 1."""
 
 
-def arrivals_on(config: WorldConfig, day: date) -> pa.Table:
+def arrivals_on(config: WorldConfig, day: date, feeds_on: Callable[[date], Feeds | None] = lambda _: None) -> pa.Table:
     """Returns the raw impressions that arrive on `day`, in order of `shown_at`, shown then or up to LATEST_DAYS before.
 
-    A function of its arguments alone. Columns: SCHEMA. Raises UsageError for a day before the world's first.
+    A function of its arguments alone, `feeds_on` being the feeds that the app had on a day. Columns: SCHEMA.
+    Raises UsageError for a day before the world's first.
     """
-    shown_on = [day - timedelta(days=back) for back in range(LATEST_DAYS + 1)]
-    parts = [_shown(config, each, (day - each).days) for each in shown_on if each >= config.first_day]
-    arrived = pa.concat_tables(parts or [_shown(config, day, 0)])
+    back = range(min(LATEST_DAYS, max((day - config.first_day).days, 0)) + 1)
+    shown_on = [day - timedelta(days=days) for days in back]
+    parts = [_shown(config, each, impressions_on(config, each, feeds_on(each)), (day - each).days) for each in shown_on]
+    arrived = pa.concat_tables(parts)
     rng = generator(config, "arrivals", day)
     fault = np.where(rng.random(len(arrived)) < config.broken_share, rng.integers(len(FAULTS), size=len(arrived)), -1)
     twice = np.flatnonzero(rng.random(len(arrived)) < config.duplicate_share)
@@ -66,18 +70,17 @@ def arrivals_on(config: WorldConfig, day: date) -> pa.Table:
     return every.sort_by([("shown_at", "ascending"), ("user_id", "ascending"), ("video_id", "ascending")])
 
 
-def _shown(config: WorldConfig, day: date, delay: int) -> pa.Table:
-    """Returns the rows shown on `day` that arrive `delay` days later."""
-    rng, rows = generator(config, "delays", day), len(impressions_on(config, day).shown_ms)
+def _shown(config: WorldConfig, day: date, seen: Impressions, delay: int) -> pa.Table:
+    """Returns the rows of `seen`, shown on `day`, that arrive `delay` days later."""
+    rng, rows = generator(config, "delays", day), len(seen.shown_ms)
     late = rng.random(rows) < config.late_share
     delays = np.where(late, rng.integers(1, LATEST_DAYS + 1, size=rows), 0)
-    return _raw(config, day, np.flatnonzero(delays == delay))
+    return _raw(config, day, seen, np.flatnonzero(delays == delay))
 
 
-def _raw(config: WorldConfig, day: date, rows: Ints) -> pa.Table:
-    """Returns `rows` of the impressions of `day` as the app logs them."""
-    seen, videos = impressions_on(config, day), videos_on(config, day)
-    slots, reactions = seen.slots, seen.reactions
+def _raw(config: WorldConfig, day: date, seen: Impressions, rows: Ints) -> pa.Table:
+    """Returns `rows` of the impressions `seen` of `day` as the app logs them."""
+    videos, slots, reactions = videos_on(config, day), seen.slots, seen.reactions
     video, shown_ms, is_random = slots.video_id[rows], seen.shown_ms[rows], slots.is_random[rows]
     midnight_us = (day - date(1970, 1, 1)).days * 86_400_000_000
     columns = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from sim.catalogue import users_on, videos_on
 from sim.follows import follows_on
+from sim.loop import Feeds, with_feeds
 from sim.policy import MOST_SESSIONS, Slots, slots_on
 from sim.user import Reactions, examination, interest, react
 from sim.world import Bools, Ints, WorldConfig, generator
@@ -34,12 +35,14 @@ class Impressions:
 
 
 @lru_cache(maxsize=5)
-def impressions_on(config: WorldConfig, day: date) -> Impressions:
-    """Returns the impressions of `day`; raises UsageError for a day before the world's first.
+def impressions_on(config: WorldConfig, day: date, feeds: Feeds | None = None) -> Impressions:
+    """Returns the impressions of `day`, on which the app had `feeds`; raises UsageError for a day before the first.
 
     A function of its arguments alone. The last few days are kept, as late rows of a day are needed for three more.
     """
     slots, rng = slots_on(config, day), generator(config, "reactions", day)
+    if feeds:
+        slots = with_feeds(config, day, slots, feeds)
     users, videos = users_on(config, day), videos_on(config, day)
     reactions = react(
         rng,

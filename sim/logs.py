@@ -2,6 +2,7 @@
 
     <logs_dir>/world.json
     <logs_dir>/day=2026-01-01/{impressions,users,videos,follows}.parquet
+    <logs_dir>/feeds/2026-01-02.parquet                               where the app was given feeds (sim/loop.py)
 
 A day is written aside and renamed into place, so that a folder `day=…` is always whole. Users, videos and follows are
 as they stand at the end of the folder's day; impressions are those that arrived on it.
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 
 from core.config import parse
 from core.errors import MissingDataError, UsageError
-from sim import arrivals
+from sim import arrivals, loop
 from sim.catalogue import UPLOAD_TYPES, users_on, videos_on
 from sim.follows import follows_on
 from sim.world import Ints, WorldConfig
@@ -139,7 +140,7 @@ def _settle(config: WorldConfig, root: Path) -> None:
 
 def _write_day(config: WorldConfig, root: Path, day: date) -> None:
     tables = {
-        "impressions": arrivals.arrivals_on(config, day),
+        "impressions": arrivals.arrivals_on(config, day, lambda on: loop.given(str(root), on)),
         "users": _users(config, day),
         "videos": _videos(config, day),
         "follows": _follows(config, day),

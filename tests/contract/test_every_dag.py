@@ -38,7 +38,8 @@ def shape(dag):
                             "retries": task.retries, "timeout": str(task.execution_timeout), "owner": task.owner,
                             "arguments": task.application_args} for task in dag.tasks}
     assets = getattr(dag.timetable, "asset_condition", None)
-    schedule = ", ".join(asset.name for asset in assets.objects) if assets else dag.timetable.expression
+    cron = getattr(dag.timetable, "expression", "when triggered")
+    schedule = ", ".join(asset.name for asset in assets.objects) if assets else cron
     return {"schedule": schedule, "tags": sorted(dag.tags), "catchup": dag.catchup,
             "at_once": dag.max_active_runs, "doc": dag.doc_md, "params": params, "tasks": tasks}
 print("RESULT", json.dumps({"errors": bag.import_errors, "dags": {d.dag_id: shape(d) for d in bag.dags.values()}}))
