@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import ContractError
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -45,17 +47,29 @@ class ListSums:
 def list_sums(users: Integers, videos: Integers, labels: Floats, scores: Floats) -> ListSums:
     """Returns the per-user sums of rows (rows,): user, video, label (0 or 1) and score. Users ascend by id.
 
-    Every user's rows are one list, scored at one moment.
+    Every user's rows are one list, scored at one moment. Rows are sorted once, for both metrics. Raises ContractError
+    where a score is not a number: it has no place in any order.
     """
+    unscored = np.count_nonzero(np.isnan(scores))
+    if unscored:
+        raise ContractError(
+            f"{unscored:,} of {len(scores):,} scores are not numbers: their lists have no order",
+            where="scores of rows to be ranked",
+            next_step="score all rows, or leave out the system that cannot",
+        )
     _, user = np.unique(users, return_inverse=True)
     count = int(user.max()) + 1 if len(user) else 0
-    positives = np.bincount(user, labels, count)
-    negatives = np.bincount(user, 1.0 - labels, count)
+    order = _best_first(user, videos, scores)
+    user, label, score = user[order], labels[order], scores[order]
+    place = _since(_changes(user))
+    rows = np.bincount(user, minlength=count)
+    positives: Floats = np.bincount(user, label, count).astype(np.float64, copy=False)
+    negatives = rows - positives
     both = (positives > 0) & (negatives > 0)
-    rank_sum = np.bincount(user, labels * ranks_within(user, scores), count)
+    rank_sum = np.bincount(user, label * (rows[user] - _middles(place, user, score)), count)
     pairs_won = rank_sum - positives * (positives + 1) / 2
     ordered = np.divide(pairs_won, negatives, out=np.zeros(count), where=both)
-    return ListSums(np.where(both, positives, 0.0), ordered, _ndcg(user, count, videos, labels, scores))
+    return ListSums(np.where(both, positives, 0.0), ordered, _ndcg(user, place, label, positives))
 
 
 def from_sums(sums: Floats) -> dict[str, Floats]:
@@ -66,22 +80,6 @@ def from_sums(sums: Floats) -> dict[str, Floats]:
     gauc = ratio(sums[:, 1], sums[:, 0])
     ndcg = ratio(sums[:, 2], sums[:, 3])
     return {"gauc": gauc, "ndcg@5": ndcg, "primary": (gauc + ndcg) / 2}
-
-
-def ranks_within(groups: Integers, scores: Floats) -> Floats:
-    """Returns each row's rank, from 1, by score among the rows of its group; equal scores share their mean rank."""
-    order = np.lexsort((scores, groups))
-    group, score = groups[order], scores[order]
-    place = np.arange(len(order))
-    starts = np.flatnonzero(_changes(group))
-    ties = _changes(group) | _changes(score)
-    first = np.flatnonzero(ties)
-    last = np.append(first[1:], len(order)) - 1
-    tie = np.cumsum(ties) - 1
-    group_start = np.repeat(starts, np.diff(np.append(starts, len(order))))
-    ranks = np.empty(len(order))
-    ranks[order] = (first[tie] + last[tie]) / 2 - group_start[place] + 1
-    return ranks
 
 
 def auc(labels: Floats, scores: Floats) -> float:
@@ -153,21 +151,40 @@ def tie_order(videos: Integers) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _ndcg(user: Integers, count: int, videos: Integers, labels: Floats, scores: Floats) -> Floats:
-    gains = np.exp2(labels) - 1
-    best = _discounted(user, count, gains, np.lexsort((-gains, user)))
-    seen = _discounted(user, count, gains, np.lexsort((tie_order(videos), -scores, user)))
-    return np.divide(seen, best, out=np.zeros(count), where=best > 0)
+def _best_first(user: Integers, videos: Integers, scores: Floats) -> NDArray[np.intp]:
+    """Returns the order of rows by user, then by falling score, then by tie_order, then as given."""
+    # Two stable sorts of one key take half the time of a lexsort of two; hashes are needed of equal scores alone.
+    by_score = np.argsort(-scores, kind="stable")
+    order = by_score[np.argsort(user[by_score], kind="stable")]
+    begins = _changes(user[order]) | _changes(scores[order])
+    tied = np.flatnonzero(~(begins & np.append(begins[1:], True)))
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((tie_order(videos[rows]), np.cumsum(begins)[tied]))]
+    return order
 
 
-def _discounted(user: Integers, count: int, gains: Floats, order: NDArray[np.intp]) -> Floats:
-    """Returns each user's discounted gain of the first CUTOFF rows in `order`, which sorts by user."""
-    ordered_user = user[order]
-    starts = np.flatnonzero(_changes(ordered_user))
-    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    shown = place < CUTOFF
-    weighted = gains[order][shown] / np.log2(place[shown] + 2)
-    return np.bincount(ordered_user[shown], weighted, count).astype(np.float64, copy=False)
+def _middles(place: Integers, user: Integers, score: Floats) -> Floats:
+    """Returns the mean place of the rows of the same `user` and `score`, of rows that lie together by both."""
+    begins = _changes(user) | _changes(score)
+    sizes = np.diff(np.append(np.flatnonzero(begins), len(begins)))
+    middles: Floats = np.repeat(place[begins] + (sizes - 1) / 2, sizes)
+    return middles
+
+
+def _ndcg(user: Integers, place: Integers, label: Floats, positives: Floats) -> Floats:
+    """Returns each user's nDCG of rows in order: `place`, from 0, and `label` of each, `positives` of each user."""
+    first = place < CUTOFF
+    seen = np.bincount(user[first], label[first] / np.log2(place[first] + 2), len(positives))
+    # With labels of 0 or 1 a gain is its label, and the ideal list begins with the positives.
+    best = np.append(0.0, np.cumsum(1 / np.log2(np.arange(CUTOFF) + 2)))[np.minimum(positives, CUTOFF).astype(int)]
+    found: Floats = np.divide(seen, best, out=np.zeros(len(positives)), where=best > 0)
+    return found
+
+
+def _since(begins: NDArray[np.bool_]) -> Integers:
+    """Returns how many rows each row is after the last one that `begins` something, the first of all among them."""
+    starts = np.flatnonzero(begins)
+    return np.arange(len(begins)) - np.repeat(starts, np.diff(np.append(starts, len(begins))))
 
 
 def _changes(values: NDArray[np.int64] | Floats) -> NDArray[np.bool_]:

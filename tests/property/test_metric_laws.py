@@ -8,11 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss as sklearn_log_loss
-from sklearn.metrics import ndcg_score, roc_auc_score
+from sklearn.metrics import mean_squared_error, ndcg_score, roc_auc_score
 
 from models.bootstrap import estimates
-from models.metrics import auc, from_sums, list_sums, log_loss, tie_order
+from models.metrics import (
+    CALIBRATION_BINS,
+    auc,
+    calibration_error,
+    calibration_ratio,
+    from_sums,
+    list_sums,
+    log_loss,
+    reliability,
+    rmse,
+    tie_order,
+)
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -102,6 +114,56 @@ def test_global_auc_and_log_loss_equal_scikit_learn(given_rows: Rows) -> None:
         assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     else:
         assert math.isnan(auc(labels, scores))
+
+
+def bins_by_hand(predictions: np.ndarray, bins: int) -> list[list[int]]:
+    """Rows by prediction, a bin beginning at every n/bins-th of them, rows of equal predictions in the last such."""
+    rising = sorted(predictions)
+    begins = sorted({rising[bin * len(rising) // bins] for bin in range(bins)})
+    members: list[list[int]] = [[] for _ in begins]
+    for row, prediction in enumerate(predictions):
+        members[max(i for i, begin in enumerate(begins) if begin <= prediction)].append(row)
+    return members
+
+
+@given(rows(), st.integers(1, 30))
+def test_calibration_equals_its_definition(given_rows: Rows, bins: int) -> None:
+    _, _, labels, scores = given_rows
+    predictions = 1 / (1 + np.exp(-scores))
+    members = bins_by_hand(predictions, bins)
+    expected = [[predictions[of].mean(), labels[of].mean(), len(of)] for of in members]
+    assert np.column_stack(reliability(labels, predictions, bins)) == pytest.approx(np.array(expected), abs=1e-12)
+    error = sum(len(of) * abs(predictions[of].mean() - labels[of].mean()) for of in members) / len(labels)
+    assert calibration_error(labels, predictions, bins) == pytest.approx(error, abs=1e-12)
+    ratio = sum(predictions) / sum(labels) if labels.any() else math.nan
+    assert calibration_ratio(labels, predictions) == pytest.approx(ratio, abs=1e-12, nan_ok=True)
+
+
+@given(rows())
+def test_reliability_of_whole_bins_equals_scikit_learn(given_rows: Rows) -> None:
+    _, _, labels, _ = given_rows
+    labels = np.repeat(labels, CALIBRATION_BINS)
+    predictions = np.random.default_rng(len(labels)).permutation(len(labels)) / len(labels)
+    observed, predicted = calibration_curve(labels, predictions, n_bins=CALIBRATION_BINS, strategy="quantile")
+    found = reliability(labels, predictions)
+    assert found[0] == pytest.approx(predicted, abs=1e-12)
+    assert found[1] == pytest.approx(observed, abs=1e-12)
+
+
+@given(rows())
+def test_the_root_mean_square_equals_scikit_learn(given_rows: Rows) -> None:
+    _, _, labels, scores = given_rows
+    assert rmse(labels, scores) == pytest.approx(math.sqrt(mean_squared_error(labels, scores)), abs=1e-12)
+
+
+@given(rows())
+def test_users_without_both_labels_count_for_ndcg_alone(given_rows: Rows) -> None:
+    single = ([100, 101], [0, 0], [0.0, 1.0], [0.0, 0.0])
+    more = [np.append(column, added) for column, added in zip(given_rows, single, strict=True)]
+    before, after = metrics_of(*given_rows), metrics_of(*more)
+    assert after["gauc"] == pytest.approx(before["gauc"], abs=1e-12, nan_ok=True)
+    lists = len(np.unique(given_rows[0]))
+    assert after["ndcg@5"] == pytest.approx((before["ndcg@5"] * lists + 1) / (lists + 2), abs=1e-12)
 
 
 @settings(deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.errors import ContractError
 from models.bootstrap import estimates, interval, resampled_sums
 from models.metrics import ListSums, calibration_error, calibration_ratio, list_sums, prediction_metrics, reliability
 
@@ -37,6 +38,26 @@ def test_chance_is_a_half_and_the_oracle_is_one() -> None:
         assert figure.high is not None
         assert figure.low <= 0.5 <= figure.high
     assert found["oracle", "ndcg@5"].value == max(f.value for (_, metric), f in found.items() if metric == "ndcg@5")
+
+
+def test_intervals_of_chance_hold_a_half_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(3)
+    users = np.repeat(np.arange(400), 8)
+    videos = np.tile(np.arange(8), 400)
+    held = 0
+    for seed in range(200):
+        labels = (generator.random(len(users)) < 0.3).astype(float)
+        sums = list_sums(users, videos, labels, generator.random(len(users)))
+        figure = estimates({"random": sums}, [], seed, replicates=300)["random", "gauc"]
+        held += figure.low <= 0.5 <= figure.high
+    # Of 200 intervals at 95 %, all but two draws in a thousand hold between these.
+    assert 180 <= held <= 198
+
+
+def test_a_score_that_is_not_a_number_is_refused() -> None:
+    users, labels = np.arange(3), np.array([0.0, 1.0, 0.0])
+    with pytest.raises(ContractError, match="1 of 3 scores are not numbers"):
+        list_sums(users, users, labels, np.array([0.1, np.nan, 0.3]))
 
 
 def test_the_difference_of_two_systems_is_surer_than_either() -> None:
