@@ -1,4 +1,4 @@
-"""`make bench`: the default world's whole night; features, search and scoring at size; into docs/benchmarks.md."""
+"""`make bench`: the default world's night; features, search, scoring, metrics at size; into docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.settings import ROOT
 from reelfeed.documents import write_block
 
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features", "search", "scoring")
+PARTS = ("night", "features", "search", "scoring", "metrics")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
@@ -36,10 +36,17 @@ def bench(parts: Sequence[str], runs: int) -> str:
     Raises ReelfeedError where a night fails.
     """
     from reelfeed.bench_features import bench_features
+    from reelfeed.bench_metrics import bench_metrics
     from reelfeed.bench_scoring import bench_scoring
     from reelfeed.bench_search import bench_search
 
-    measures = {"night": bench_night, "features": bench_features, "search": bench_search, "scoring": bench_scoring}
+    measures = {
+        "night": bench_night,
+        "features": bench_features,
+        "search": bench_search,
+        "scoring": bench_scoring,
+        "metrics": bench_metrics,
+    }
     found = []
     for part in parts:
         found.append(measures[part](runs))

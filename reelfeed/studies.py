@@ -1,4 +1,4 @@
-"""Commands that study what was made and change none of it: why a video, position bias, weights, benchmarks."""
+"""Commands that study what was made and change none of it: why a video, position bias, experiments, benchmarks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from core.errors import UsageError
 from core.recipe import load_recipe
 from core.settings import Settings
-from reelfeed.options import DAY, ds_option, logs_dir_option, logs_option, recipe_option, request_of
+from reelfeed.options import DAY, LOGS, ds_option, logs_dir_option, logs_option, recipe_option, request_of
 
 
 @click.command()
@@ -65,6 +65,48 @@ def off_policy(settings: Settings, first: date | None, ds: date | None, recipe: 
         raise UsageError("which log?", choices=["--from DAY --ds DAY", "--open-bandit FOLDER"])
 
 
+@click.command("ab-plan")
+@click.option("--ds", type=DAY, help="Last day of the metrics' days.")
+@click.option("--days", type=click.IntRange(1), default=7, show_default=True, help="Days the experiment is to last.")
+@click.option(
+    "--effect",
+    type=click.FloatRange(0, min_open=True),
+    default=0.01,
+    show_default=True,
+    help="Relative change.",
+)
+@click.option("--alpha", default=0.05, show_default=True, help="Level of the two-sided test.")
+@click.option("--power", default=0.8, show_default=True, help="Chance of showing such a change.")
+@click.option("--write", "block", type=click.Choice(LOGS), help="Also put it into docs/ab_plan.md, as of these logs.")
+@click.option("--check-ratio", "counts", type=int, nargs=2, help="Users of two arms: are they split as planned?")
+@click.option("--planned", default=0.5, show_default=True, help="The first arm's share of users.")
+@click.pass_obj
+def ab_plan(
+    settings: Settings,
+    /,
+    ds: date | None,
+    days: int,
+    effect: float,
+    alpha: float,
+    power: float,
+    block: str | None,
+    counts: tuple[int, int] | None,
+    planned: float,
+) -> None:
+    """Plan an experiment from the lake's own users, or check how the users of one were split."""
+    from models.ab_plan import Design
+    from reelfeed.ab_plan import split_told, told
+    from reelfeed.documents import write_block
+
+    if counts:
+        click.echo(split_told(*counts, planned))
+    elif ds:
+        text = told(settings, ds, days, effect, Design(alpha, power))
+        click.echo(write_block("ab_plan.md", f"ab-plan {block}", text) if block else text)
+    else:
+        raise UsageError("plan or check?", choices=["--ds DAY", "--check-ratio USERS USERS"])
+
+
 @click.command()
 @ds_option
 @recipe_option
@@ -96,7 +138,7 @@ def ablation(settings: Settings, /, ds: date, first: date, seeds: int, **logs: s
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring"]))
+@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring", "metrics"]))
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
 def bench(parts: tuple[str, ...], runs: int) -> None:
     """Time and weigh PARTS, or all, into docs/benchmarks.md.
@@ -104,6 +146,7 @@ def bench(parts: tuple[str, ...], runs: int) -> None:
     night: the default world's whole night. features: the feature engine on 20 million impressions, beside DuckDB.
     search: the nearest of 50,000 videos for 100,000 users, beside faiss alone and Spark's own ALSModel.
     scoring: seven heads of 200 trees over a million rows, beside LightGBM's own predict.
+    metrics: every metric of five million scored impressions, with intervals, beside scikit-learn user by user.
     """
     from reelfeed.bench import PARTS, bench
 
@@ -134,4 +177,4 @@ def bench_quality(
         click.echo(write_block("benchmarks.md", f"bench {part}", text))
 
 
-STUDIES = (explain, examination, debiasing, off_policy, weights, ablation, bench, bench_quality)
+STUDIES = (explain, examination, debiasing, off_policy, ab_plan, weights, ablation, bench, bench_quality)
