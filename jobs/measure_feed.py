@@ -98,6 +98,7 @@ def _about(ctx: JobContext, ids: Integers) -> tuple[Floats, Floats, dict[str, cs
     their vectors of length 1, by tags and by every source that embedded any of them."""
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
     from pyspark.sql import functions as F
     from scipy.sparse import csr_array
 
@@ -116,11 +117,13 @@ def _about(ctx: JobContext, ids: Integers) -> tuple[Floats, Floats, dict[str, cs
     if named is not None:
         of_videos = named.where("kind = 'video'").withColumnRenamed("entity_id", "video_id")
         found = of_videos.join(wanted, on="video_id", how="left_semi").select("source", "video_id", "embedding")
-        for source, rows in found.orderBy("source", "video_id").toPandas().groupby("source"):
-            place = np.searchsorted(ids, rows["video_id"].to_numpy())
-            dense = np.zeros((len(ids), len(rows["embedding"].iloc[0])))
-            dense[place] = np.stack(rows["embedding"].to_numpy())
-            vectors[str(source)] = unit_rows(csr_array(dense))
+        rows = found.orderBy("source", "video_id").toArrow()
+        for source in rows["source"].unique().to_pylist():
+            mine = rows.filter(pc.equal(rows["source"], source))
+            dense = np.stack(mine["embedding"].to_numpy()).astype(np.float64)
+            placed = np.zeros((len(ids), dense.shape[1]))
+            placed[np.searchsorted(ids, mine["video_id"].to_numpy())] = dense
+            vectors[source] = unit_rows(csr_array(placed))
     is_new = np.where(np.isnan(days), np.nan, days < NEW_DAYS)
     return days + DAYS_UNTIL_SERVED, is_new, vectors
 

@@ -94,7 +94,8 @@ def diversity(user: Integers, video: Integers, vectors: csr_array, users: int) -
 def per_user(user: Integers, values: Floats, users: int) -> Floats:
     """Returns the mean of `values` (slots,) of each user, float64 (users,); NaN, here and there, is no value."""
     there = ~np.isnan(values)
-    return ratio(np.bincount(user[there], values[there], users), np.bincount(user[there], minlength=users) * 1.0)
+    total, count = np.bincount(user[there], values[there], users), np.bincount(user[there], minlength=users)
+    return ratio(total.astype(np.float64), count.astype(np.float64))
 
 
 def means(columns: Mapping[str, Floats], cohorts: Mapping[str, Mask], seed: int) -> dict[tuple[str, str], Estimate]:
