@@ -20,21 +20,30 @@ def estimates(
     """Returns the list metrics of `systems`, and of their differences, by (system, metric), with 95 % intervals.
 
     Every system's sums are of the same users in the same order. A pair (a, b) yields `a_minus_b`, drawn on the same
-    resampled users. A metric that is undefined on all rows is left out.
+    resampled users. A metric that is undefined on all rows is left out; one that a single user tells has no interval,
+    since nothing shows how users differ.
     """
     names = list(systems)
     columns = np.column_stack([systems[name].columns for name in names])
     width = columns.shape[1] // len(names)
     sums = all_sums(columns, seed, replicates)
     values = {name: from_sums(sums[:, i * width : (i + 1) * width]) for i, name in enumerate(names)}
+    told_by = {name: _users_telling(of) for name, of in systems.items()}
     for a, b in pairs:
         values[f"{a}_minus_{b}"] = {metric: values[a][metric] - values[b][metric] for metric in LIST_METRICS}
+        told_by[f"{a}_minus_{b}"] = {metric: min(told_by[a][metric], told_by[b][metric]) for metric in LIST_METRICS}
     return {
-        (system, metric): estimate(found[metric])
+        (system, metric): estimate(found[metric]) if told_by[system][metric] > 1 else Estimate(float(found[metric][0]))
         for system, found in values.items()
         for metric in LIST_METRICS
         if not np.isnan(found[metric][0])
     }
+
+
+def _users_telling(sums: ListSums) -> dict[str, int]:
+    """Returns how many users each list metric rests on: those with both labels, and for nDCG all."""
+    both = int(np.count_nonzero(sums.positives))
+    return {"gauc": both, "ndcg@5": len(sums.ndcg), "primary": both}
 
 
 def all_sums(columns: NDArray[np.float64], seed: int, replicates: int = REPLICATES) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import ContractError
 from models.bootstrap import estimates, interval, resampled_sums
+from models.estimate import Estimate
 from models.metrics import ListSums, calibration_error, calibration_ratio, list_sums, prediction_metrics, reliability
 
 ROWS = 20_000
@@ -87,6 +88,21 @@ def test_a_metric_that_nobody_defines_is_left_out() -> None:
     users = np.arange(5)
     sums = list_sums(users, users, np.ones(5), np.ones(5))
     assert set(estimates({"one": sums}, [], seed=1, replicates=10)) == {("one", "ndcg@5")}
+
+
+def test_what_a_single_user_tells_has_no_interval() -> None:
+    users, videos = np.array([1, 1, 2]), np.arange(3)
+    one = list_sums(users, videos, np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.1, 0.5]))
+    other = list_sums(users, videos, np.array([1.0, 0.0, 1.0]), np.array([0.1, 0.9, 0.5]))
+    found = estimates({"one": one, "other": other}, [("one", "other")], seed=1, replicates=50)
+    assert found["one", "gauc"] == Estimate(1.0)
+    assert found["one_minus_other", "primary"].low is None, "no gate may take one user for certainty"
+    assert found["one", "ndcg@5"].low is not None
+
+
+def test_without_a_row_no_metric_is_made_up() -> None:
+    ids, none = np.empty(0, np.int64), np.empty(0)
+    assert estimates({"none": list_sums(ids, ids, none, none)}, [], seed=1, replicates=10) == {}
 
 
 def test_calibration_sees_what_is_off() -> None:
