@@ -24,6 +24,7 @@ from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.source_quality import TABLE as SOURCE_QUALITY
 from features.catalog import all_groups
 from jobs._source_lines import sources
+from models.estimate import Estimate
 
 if TYPE_CHECKING:
     import pyarrow
@@ -118,7 +119,7 @@ def _ranker(lake: Lake, ds: date, recipe: Recipe) -> list[str]:
     for metric in ("gauc", "ndcg@5", "primary"):
         for system in ("popularity", "challenger", "challenger_minus_popularity"):
             lines += [
-                f"  {metric:8} {system:28} {row['value']:8.4f}  [{row['low']:.4f}, {row['high']:.4f}]"
+                f"  {metric:8} {system:28} {Estimate(row['value'], row['low'], row['high']).told()}"
                 for row in rows
                 if (row["metric"], row["system"], row["head"]) == (metric, system, "long_view")
             ]
