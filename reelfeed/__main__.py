@@ -172,12 +172,23 @@ def doctor(settings: Settings) -> None:
 @cli.command()
 @click.option("--airflow-port", type=int, default=8080, show_default=True)
 @click.option("--mlflow-port", type=int, default=5000, show_default=True)
+@click.option("--feed-port", type=int, default=5050, show_default=True)
 @click.pass_obj
-def ui(settings: Settings, airflow_port: int, mlflow_port: int) -> None:
-    """Start Airflow and MLflow on this machine alone, until Ctrl-C."""
-    from reelfeed.ui import serve
+def ui(settings: Settings, airflow_port: int, mlflow_port: int, feed_port: int) -> None:
+    """Start Airflow, MLflow and the feed page on this machine alone, until Ctrl-C."""
+    from reelfeed.ui import Ports, serve
 
-    serve(settings, airflow_port, mlflow_port)
+    serve(settings, Ports(airflow_port, mlflow_port, feed_port))
+
+
+@cli.command("feed-page")
+@click.option("--port", type=click.IntRange(0, 65535), default=5050, show_default=True, help="0: any free one.")
+@click.pass_obj
+def feed_page(settings: Settings, port: int) -> None:
+    """Serve a page of this machine alone on which to look at users' feeds, until Ctrl-C."""
+    from reelfeed.feed_page import serve
+
+    serve(settings, port)
 
 
 for study in STUDIES:

@@ -1,4 +1,4 @@
-"""Airflow and MLflow on this machine alone: started together, watched, and stopped together."""
+"""Airflow, MLflow and the feed page on this machine alone: started together, watched, and stopped together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -22,21 +23,34 @@ LOOK_EVERY_SECONDS = 1.0
 AIRFLOW_PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
-def serve(settings: Settings, airflow_port: int = 8080, mlflow_port: int = 5000) -> None:
-    """Starts Airflow and MLflow on loopback, prints where they are, and ends them on Ctrl-C or SIGTERM.
+@dataclass(frozen=True)
+class Ports:
+    """Where each of the three listens, on loopback."""
+
+    airflow: int
+    mlflow: int
+    feed: int
+
+
+def serve(settings: Settings, ports: Ports) -> None:
+    """Starts Airflow, MLflow and the feed page on loopback, prints where they are, ends them on Ctrl-C or SIGTERM.
 
     Raises UsageError for a port in use, ReelfeedError where one of them does not come up or ends by itself.
     """
-    for name, port, option in (("Airflow", airflow_port, "--airflow-port"), ("MLflow", mlflow_port, "--mlflow-port")):
+    for name, port, option in (
+        ("Airflow", ports.airflow, "--airflow-port"),
+        ("MLflow", ports.mlflow, "--mlflow-port"),
+        ("the feed page", ports.feed, "--feed-port"),
+    ):
         _require_free(name, port, option)
     prepare_database(settings)
     processes: dict[str, subprocess.Popen[str]] = {}
     handlers = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        for name, command in _commands(settings, mlflow_port).items():
-            processes[name] = _start(name, command, settings, airflow_port)
-        _wait_until_healthy(processes, settings, airflow_port, mlflow_port)
-        print(_welcome(settings, airflow_port, mlflow_port), flush=True)
+        for name, command in _commands(settings, ports).items():
+            processes[name] = _start(name, command, settings, ports.airflow)
+        _wait_until_healthy(processes, settings, ports)
+        print(_welcome(settings, ports), flush=True)
         while True:
             _require_running(processes, settings)
             time.sleep(LOOK_EVERY_SECONDS)
@@ -58,7 +72,7 @@ def password(settings: Settings) -> str:
     return str(json.loads(file.read_text("utf-8"))[ADMIN])
 
 
-def _commands(settings: Settings, mlflow_port: int) -> dict[str, list[str]]:
+def _commands(settings: Settings, ports: Ports) -> dict[str, list[str]]:
     airflow, artifacts = str(BIN / "airflow"), settings.home_path.absolute() / "mlartifacts"
     return {
         "api-server": [airflow, "api-server"],
@@ -67,9 +81,10 @@ def _commands(settings: Settings, mlflow_port: int) -> dict[str, list[str]]:
         "triggerer": [airflow, "triggerer", "--skip-serve-logs"],
         "dag-processor": [airflow, "dag-processor"],
         "mlflow": [
-            *(str(BIN / "mlflow"), "server", "--host", LOOPBACK, "--port", str(mlflow_port), "--workers", "1"),
+            *(str(BIN / "mlflow"), "server", "--host", LOOPBACK, "--port", str(ports.mlflow), "--workers", "1"),
             *("--backend-store-uri", settings.tracking_uri, "--artifacts-destination", str(artifacts)),
         ],
+        "feed-page": [str(BIN / "reelfeed"), "feed-page", "--port", str(ports.feed)],
     }
 
 
@@ -90,16 +105,15 @@ def _start(name: str, command: list[str], settings: Settings, airflow_port: int)
         )
 
 
-def _wait_until_healthy(
-    processes: dict[str, subprocess.Popen[str]], settings: Settings, airflow_port: int, mlflow_port: int
-) -> None:
-    print("starting Airflow and MLflow …", flush=True)
+def _wait_until_healthy(processes: dict[str, subprocess.Popen[str]], settings: Settings, ports: Ports) -> None:
+    print("starting Airflow, MLflow and the feed page …", flush=True)
     until = time.monotonic() + HEALTHY_WITHIN_SECONDS
-    while not (_airflow_is_healthy(airflow_port) and _answers(f"http://{LOOPBACK}:{mlflow_port}/health")):
+    others = [f"http://{LOOPBACK}:{port}/health" for port in (ports.mlflow, ports.feed)]
+    while not (_airflow_is_healthy(ports.airflow) and all(map(_answers, others))):
         _require_running(processes, settings)
         if time.monotonic() > until:
             raise ReelfeedError(
-                f"Airflow and MLflow were not healthy within {HEALTHY_WITHIN_SECONDS} s",
+                f"Airflow, MLflow and the feed page were not healthy within {HEALTHY_WITHIN_SECONDS} s",
                 where=str(_log("*", settings)),
                 next_step="read those logs; then reelfeed doctor",
             )
@@ -151,15 +165,16 @@ def _log(name: str, settings: Settings) -> Path:
     return airflow_home(settings) / "logs" / f"{name}.log"
 
 
-def _welcome(settings: Settings, airflow_port: int, mlflow_port: int) -> str:
+def _welcome(settings: Settings, ports: Ports) -> str:
     return "\n".join(
         [
             "",
-            f"  Airflow  http://{LOOPBACK}:{airflow_port}   user {ADMIN}, password {password(settings)}",
-            f"  MLflow   http://{LOOPBACK}:{mlflow_port}   no login; this machine alone reaches it",
+            f"  Airflow  http://{LOOPBACK}:{ports.airflow}   user {ADMIN}, password {password(settings)}",
+            f"  MLflow   http://{LOOPBACK}:{ports.mlflow}   no login; this machine alone reaches it",
+            f"  feeds    http://{LOOPBACK}:{ports.feed}   no login; for reading only",
             f"  logs     {_log('*', settings)}",
             "",
-            "  Ctrl-C stops both.",
+            "  Ctrl-C stops all three.",
         ]
     )
 

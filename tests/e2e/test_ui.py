@@ -71,9 +71,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     environment = os.environ | {"REELFEED_HOME": str(home)}
     span = ("--from", str(FIRST), "--ds", str(NIGHT - timedelta(days=1)), "--logs-dir", str(logs))
     subprocess.run([REELFEED, "run", *TRAINED, *span], env=environment, cwd=ROOT, check=True)
-    ports = free_port(), free_port()
+    ports = free_port(), free_port(), free_port()
     process = subprocess.Popen(
-        [REELFEED, "ui", "--airflow-port", str(ports[0]), "--mlflow-port", str(ports[1])],
+        [REELFEED, "ui", "--airflow-port", str(ports[0]), "--mlflow-port", str(ports[1]), "--feed-port", str(ports[2])],
         env=environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_no_process(running: Running) -> None:
 
     started = psutil.Process(running.process.pid).children()
     leaders = [child.pid for child in started]
-    assert len(leaders) == 5
+    assert len(leaders) == 6
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(timeout=120) == 0
     assert [process for leader in leaders for process in members(leader)] == []
