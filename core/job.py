@@ -49,7 +49,10 @@ class Job:
 
 @dataclass
 class JobContext:
-    """Everything a job may touch. `days` are the days it writes, in order, without gaps; `ds` is the last of them."""
+    """Everything a job may touch. `days` are the days it writes, in order, without gaps; `ds` is the last of them.
+
+    `experiment` is what the run changes, as the jobs that know of experiments read it; empty where nothing.
+    """
 
     job: Job
     days: tuple[date, ...]
@@ -58,6 +61,7 @@ class JobContext:
     logs: str
     logs_dir: str
     lake: Lake
+    experiment: str = ""
     started: float = field(default_factory=time.monotonic)
     reads: dict[str, int] = field(default_factory=dict)
     published: list[Publish] = field(default_factory=list)

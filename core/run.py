@@ -15,13 +15,17 @@ from core.settings import Settings
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is asked for: the days `first` to `ds`, for which recipe, from which logs."""
+    """What a run is asked for: the days `first` to `ds`, for which recipe, from which logs.
+
+    `experiment` is what a run outside of the nightly ones changes, as its jobs read it; empty where nothing.
+    """
 
     ds: date
     first: date
     recipe: Recipe
     logs: str
     logs_dir: str
+    experiment: str = ""
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -46,7 +50,8 @@ def run_jobs(known: Mapping[str, Job], names: Sequence[str], request: Request, s
         days = request.days if job.spans else (request.ds,)
         span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
         log.info("── %s · %s", job.name, span)
-        context = JobContext(job, days, settings, request.recipe, request.logs, request.logs_dir, Lake(settings.lake))
+        asked = (request.recipe, request.logs, request.logs_dir, Lake(settings.lake), request.experiment)
+        context = JobContext(job, days, settings, *asked)
         try:
             job.run(context)
         except ReelfeedError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pkgutil
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -65,9 +66,10 @@ class RunJob(SparkSubmitOperator):
 
     def execute(self, context: Context) -> None:
         """Submits the job; raises AirflowFailException for a fault to mend, AirflowException for one to try again."""
-        strangers = misspelt(context["dag_run"].conf or {})
+        known = context["dag"].params
+        strangers = misspelt(context["dag_run"].conf or {}, known)
         if strangers:
-            raise AirflowFailException(f"unknown params {', '.join(strangers)}; there are {', '.join(PARAMS)}")
+            raise AirflowFailException(f"unknown params {', '.join(strangers)}; there are {', '.join(known)}")
         try:
             super().execute(context)
         except AirflowException as error:
@@ -97,12 +99,43 @@ def following(name: str, *, doc: str, owner: str, after: str, jobs: Sequence[str
     return _dag(name, doc, owner, [asset(_declared([after])[after].writes[0])], jobs, tags)
 
 
-def triggered(name: str, *, doc: str, owner: str, jobs: Sequence[str], tags: Sequence[str] = ()) -> DAG:
+def triggered(
+    name: str,
+    *,
+    doc: str,
+    owner: str,
+    jobs: Sequence[str],
+    tags: Sequence[str] = (),
+    params: Mapping[str, Param] | None = None,
+    option: str = "",
+) -> DAG:
     """Returns the DAG `name` that runs `jobs` when someone asks for it, by form, REST or command line.
 
+    The form has `params` too. Those of them that a run was given reach the jobs as one JSON object, by `option` of
+    `reelfeed run`: an argument of a process, which no shell reads.
     Raises UsageError for a job that no file of jobs/ declares.
     """
-    return _dag(name, doc, owner, None, jobs, tags)
+    return _dag(name, doc, owner, None, jobs, tags, params, option)
+
+
+def text(title: str, doc: str, pattern: str) -> Param:
+    """Returns a param for a line of text that `pattern` matches whole."""
+    return Param("", type=["null", "string"], pattern=f"^{pattern}$", title=title, description=doc)
+
+
+def some_of(choices: Sequence[str], title: str, doc: str) -> Param:
+    """Returns a param for any number of `choices`."""
+    items = {"type": "string", "enum": list(choices)}
+    # The form offers what stands in examples; items are what is checked.
+    return Param([], type=["null", "array"], items=items, examples=list(choices), title=title, description=doc)
+
+
+def number(title: str, doc: str, minimum: float, maximum: float, *, whole: bool) -> Param:
+    """Returns a param for a number within the bounds, inclusive, or none."""
+    kind, bounds = "integer" if whole else "number", f"From {minimum:g} to {maximum:g}."
+    return Param(
+        None, type=["null", kind], minimum=minimum, maximum=maximum, title=title, description=f"{doc} {bounds}"
+    )
 
 
 def asset(table: Table) -> Asset:
@@ -110,7 +143,16 @@ def asset(table: Table) -> Asset:
     return Asset(name=table.name, uri=f"reelfeed://lake/{table.name}", group="reelfeed")
 
 
-def _dag(name: str, doc: str, owner: str, schedule: Any, names: Sequence[str], tags: Sequence[str]) -> DAG:
+def _dag(
+    name: str,
+    doc: str,
+    owner: str,
+    schedule: Any,
+    names: Sequence[str],
+    tags: Sequence[str],
+    params: Mapping[str, Param] | None = None,
+    option: str = "",
+) -> DAG:
     declared = _declared(names)
     with DAG(
         name,
@@ -121,11 +163,11 @@ def _dag(name: str, doc: str, owner: str, schedule: Any, names: Sequence[str], t
         catchup=False,
         max_active_runs=1,
         tags=["reelfeed", owner, *tags],
-        params=deepcopy(PARAMS),
-        user_defined_macros={"day": pass_context(day)},
+        params=deepcopy({**PARAMS, **(params or {})}),
+        user_defined_macros={"day": pass_context(day), "given": pass_context(given)},
         default_args={"owner": owner, "on_failure_callback": alert},
     ) as dag:
-        tasks = {job.name: _task(job) for job in declared.values()}
+        tasks = {job.name: _task(job, option) for job in declared.values()}
         writers = {table.name: job.name for job in declared.values() for table in job.writes}
         for job in declared.values():
             for writer in sorted({writers[table.name] for table in job.reads if table.name in writers} - {job.name}):
@@ -133,7 +175,7 @@ def _dag(name: str, doc: str, owner: str, schedule: Any, names: Sequence[str], t
     return dag
 
 
-def _task(job: Job) -> RunJob:
+def _task(job: Job, option: str) -> RunJob:
     return RunJob(
         task_id=job.name,
         doc_md=job.doc,
@@ -146,6 +188,7 @@ def _task(job: Job) -> RunJob:
             *("--recipe", "{{ params.recipe }}"),
             *("--logs", "{{ params.logs }}"),
             *("--logs-dir", "{{ params.logs_dir or '' }}"),
+            *((f"--{option}", "{{ given() }}") if option else ()),
         ],
         conf=spark_properties(load_settings()),
         inlets=[asset(table) for table in job.reads],
@@ -159,9 +202,9 @@ def _task(job: Job) -> RunJob:
     )
 
 
-def misspelt(conf: Mapping[str, object]) -> list[str]:
-    """Returns the keys of a run's conf that are no param: Airflow itself would pass over them in silence."""
-    return sorted(conf.keys() - PARAMS.keys())
+def misspelt(conf: Mapping[str, object], known: Iterable[str]) -> list[str]:
+    """Returns the keys of a run's conf that are no param `known`: Airflow itself would pass over them in silence."""
+    return sorted(conf.keys() - set(known))
 
 
 def day(context: Mapping[str, Any]) -> str:
@@ -178,6 +221,12 @@ def day(context: Mapping[str, Any]) -> str:
     run = context["dag_run"]
     start = run.data_interval_start or run.run_after - timedelta(days=1)
     return str(start.date())
+
+
+def given(context: Mapping[str, Any]) -> str:
+    """Returns as JSON what a run was given of its DAG's own params; what was left empty is not in it."""
+    own = {name: value for name, value in context["params"].items() if name not in PARAMS}
+    return json.dumps({name: value for name, value in own.items() if value not in (None, "", [])}, sort_keys=True)
 
 
 def _triggers(context: Mapping[str, Any]) -> list[Any]:

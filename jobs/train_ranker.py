@@ -9,9 +9,11 @@ from core.job import Job, JobContext
 from core.spark import BARRIER
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
+from jobs._training_runs import training_run
 from models.heads import HEADS, head_labels
 
 if TYPE_CHECKING:
+    from models.boosting import Boost
     from models.ranker import Ranker
     from models.ranker_training import FitReport
 
@@ -32,9 +34,7 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
     from features.catalog import categorical_names, feature_names, feature_set, neutral_values
     from models import registry
-    from models.boosting import grow
     from models.examples import examples
-    from models.ranker_spark import on_cluster
     from models.ranker_training import PARAMETERS, ROUNDS, fit
 
     tracking.connect(ctx.settings)
@@ -51,33 +51,24 @@ def run(ctx: JobContext) -> None:
         neutral=neutral_values(),
         seed=settings.seed,
         threads=settings.threads,
-        boost=on_cluster(ctx.spark, settings.lake, settings.train_workers) if settings.train_workers > 1 else grow,
+        boost=boost(ctx),
     )
     for note in report.notes:
         log.warning("train_ranker: %s", note)
-    params = {
-        "recipe": ctx.recipe.name,
-        "ds": ctx.ds,
-        "seed": settings.seed,
-        "train_workers": settings.train_workers,
-        "features": len(names),
-        "feature_set": feature_set(),
-        "rounds_at_most": ROUNDS,
-        "train_rows": report.train_rows,
-        "stop_rows": report.stop_rows,
-        "calibrate_rows": report.calibrate_rows,
-        "model": ranker.model_id,
-        **{f"split.{name}": days for name, days in vars(settings.split).items()},
-        **{f"lightgbm.{name}": value for name, value in PARAMETERS.items()},
-    }
-    tags = {f"reads.{name}": str(version) for name, version in ctx.reads.items()}
-    tags |= {"git_commit": tracking.commit(), "recipe_hash": ctx.recipe.hash, "notes": "; ".join(report.notes)}
-    with tracking.run(settings, EXPERIMENT, run_key(ctx), params=params, tags=tags):
-        _log_report(report)
+    with training_run(ctx, EXPERIMENT, run_key(ctx), ranker, report, PARAMETERS, ROUNDS):
         version = registry.log_ranker(settings, ctx.recipe.name, ranker)
     registry.set_challenger(settings, ctx.recipe.name, version)
     row = _row(ctx, ranker, version, report, feature_set())
     ctx.publish(RANKERS, ctx.spark.createDataFrame([row], spark_schema(RANKERS)))
+
+
+def boost(ctx: JobContext) -> Boost:
+    """Returns what grows the boosters: this process, or as many tasks of the cluster as the settings say."""
+    from models.boosting import grow
+    from models.ranker_spark import on_cluster
+
+    workers = ctx.settings.train_workers
+    return on_cluster(ctx.spark, ctx.settings.lake, workers) if workers > 1 else grow
 
 
 def _row(ctx: JobContext, ranker: Ranker, version: int, report: FitReport, feature_set: str) -> dict[str, object]:
@@ -90,31 +81,6 @@ def _row(ctx: JobContext, ranker: Ranker, version: int, report: FitReport, featu
         "validate_rows": report.stop_rows + report.calibrate_rows,
         "ds": ctx.ds,
     }
-
-
-def _log_report(report: FitReport) -> None:
-    import math
-
-    import mlflow
-
-    from models import plots
-
-    units = {head.name: head.unit for head in HEADS}
-    figures: dict[str, float] = {}
-    for head in report.heads:
-        figures |= {
-            f"validate.{head.head}.rounds": head.rounds,
-            f"validate.{head.head}.loss_before_calibration": head.loss_before,
-            f"validate.{head.head}.loss": head.loss_after,
-            f"validate.{head.head}.calibration_ratio_before": head.ratio_before,
-            f"validate.{head.head}.calibration_ratio": head.ratio_after,
-        }
-        mlflow.set_tag(f"calibration.{head.head}", head.calibration)
-        curves = {"before calibration": head.curves[0], "calibrated": head.curves[1]}
-        diagram = plots.reliability(f"{head.head}: calibration slice", units[head.head], curves)
-        mlflow.log_figure(diagram, f"reliability/validate_{head.head}.png")
-    mlflow.log_metrics({name: value for name, value in figures.items() if not math.isnan(value)})
-    mlflow.log_figure(plots.importance({head.head: head.importance for head in report.heads}), "importance.png")
 
 
 JOB = Job(

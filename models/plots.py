@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 SHOWN_FEATURES = 25
+HEAD_FEATURES = 15
 COLOURS = 10
 """Of matplotlib's cycle."""
 
@@ -26,7 +28,41 @@ def reliability(title: str, unit: str, curves: Mapping[str, Curve]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.subplots()
+    _reliability(figure.subplots(), title, unit, curves)
+    return figure
+
+
+def head(
+    title: str,
+    unit: str,
+    curves: Mapping[str, Curve],
+    lifts: Mapping[str, NDArray[np.float64]],
+    gains: Mapping[str, float] | None = None,
+) -> Figure:
+    """Returns all that is to be seen of one head, side by side: reliability, lift and what it splits on.
+
+    `curves` as `reliability` takes them, `lifts` of models.lift.lift, `gains` by feature; without gains, without them.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(15 if gains else 10, 5), layout="constrained")
+    figure.suptitle(title)
+    left, middle, *right = figure.subplots(1, 3 if gains else 2)
+    _reliability(left, "reliability", unit, curves)
+    for name, of_parts in lifts.items():
+        middle.plot(np.arange(len(of_parts)) + 1, of_parts, marker="o", markersize=4, label=name)
+    middle.axhline(1, color="0.7", linewidth=1)
+    middle.set(title="lift", xlabel="tenth of the rows, highest predicted first", ylim=(0, None))
+    middle.set_ylabel("mean label over that of all rows")
+    for axes in right:
+        shares = _shares(gains or {})
+        shown = sorted(shares, key=lambda name: (-shares[name], name))[:HEAD_FEATURES][::-1]
+        axes.barh(shown, [shares[name] for name in shown])
+        axes.set(title="importance", xlabel="share of the head's gain")
+    return figure
+
+
+def _reliability(axes: Axes, title: str, unit: str, curves: Mapping[str, Curve]) -> None:
     highest = max(
         (float(np.max(values)) for curve in curves.values() for values in curve[:2] if len(values)), default=0.0
     )
@@ -36,7 +72,6 @@ def reliability(title: str, unit: str, curves: Mapping[str, Curve]) -> Figure:
         axes.plot(predicted, observed, marker="o", markersize=4, label=name)
     axes.set(title=title, xlabel=f"predicted, {unit}", ylabel=f"observed, {unit}", xlim=(0, edge), ylim=(0, edge))
     axes.legend()
-    return figure
 
 
 def importance(gains: Mapping[str, Mapping[str, float]]) -> Figure:

@@ -14,6 +14,7 @@ from models.boosting import Boost, Plan, Rows, grow
 from models.calibration import Calibration
 from models.examples import PARTS, Examples, at_scoring
 from models.heads import Head
+from models.lift import lift
 from models.metrics import calibration_ratio, log_loss, reliability, rmse
 from models.ranker import HeadModel, Ranker, trees
 
@@ -49,7 +50,8 @@ class HeadReport:
     `loss` is log loss in nats for a binary head, RMSE in the head's unit for a regression; `ratio` predicted over
     observed, NaN where nothing was observed; before is the booster's own, after the calibrated prediction's. The loss
     after is cross-fitted where methods were compared; the ratio and curve after are of the rows calibrated on.
-    `curves` are mean prediction, mean label and rows per bin. `importance` is each feature's total gain.
+    `curves` are mean prediction, mean label and rows per bin. `lift` is that of tenths, highest predicted first.
+    `importance` is each feature's total gain.
     """
 
     head: str
@@ -60,6 +62,7 @@ class HeadReport:
     ratio_before: float
     ratio_after: float
     curves: tuple[Curve, Curve]
+    lift: Floats
     importance: dict[str, float]
 
 
@@ -84,20 +87,24 @@ def fit(
     seed: int,
     threads: int,
     boost: Boost = grow,
+    parameters: Mapping[str, Any] = PARAMETERS,
+    rounds: int = ROUNDS,
 ) -> tuple[Ranker, FitReport]:
     """Returns a ranker fitted on the train part of `examples`, which have `features` in order and the heads' labels.
 
     The validate part's earlier half, by time, stops the boosters; the later half, with the `neutral` values that feeds
     are scored with in place of what only a request knows (by column), calibrates them. A head with nothing
     to learn from (one label, or none) predicts its smoothed base rate and leaves a note. `boost` grows the boosters of
-    the others: here, or on a cluster. Same rows, same `seed`, same `boost`: same ranker, whatever `threads`.
+    the others with LightGBM's `parameters` in at most so many `rounds`: here, or on a cluster. Same arguments: same
+    ranker, whatever `threads`.
     """
     slices = _slices(examples)
     constants = {head.name: _constant(*slices.of(examples.label(head.label)), head) for head in heads}
     learning = tuple(head for head in heads if constants[head.name] is None)
-    parameters = {**PARAMETERS, "seed": seed, "num_threads": threads}
-    leaves = tuple(_leaves(examples.label(head.label)[slices.train], head) for head in learning)
-    plan = Plan(features, categorical, learning, leaves, parameters, ROUNDS, PATIENCE)
+    parameters = {**parameters, "seed": seed, "num_threads": threads}
+    most = int(parameters["num_leaves"])
+    leaves = tuple(_leaves(examples.label(head.label)[slices.train], head, most) for head in learning)
+    plan = Plan(features, categorical, learning, leaves, parameters, rounds, PATIENCE)
     boosters = boost(*_rows(examples, slices, learning), plan) if learning else {}
     held_out = at_scoring(examples.features[slices.calibrate], neutral)
     models, reports, notes = [], [], []
@@ -156,9 +163,8 @@ def _constant(train: NDArray[np.float32], stop: NDArray[np.float32], head: Head)
     return float((seen.sum() + 0.5) / (seen.size + 1)) if head.kind == "binary" else float(seen.mean())
 
 
-def _leaves(train: NDArray[np.float32], head: Head) -> int:
-    """Returns the most leaves of a head's trees: fewer where positives are rare, which larger trees learn by heart."""
-    most = int(PARAMETERS["num_leaves"])
+def _leaves(train: NDArray[np.float32], head: Head, most: int) -> int:
+    """Returns the leaves of a head's trees: fewer than `most` where positives are rare, which more learn by heart."""
     return most if head.kind == "regression" else int(np.clip(np.nansum(train) // POSITIVES_PER_LEAF, 2, most))
 
 
@@ -182,6 +188,7 @@ def _calibrate(
         ratio_before=calibration_ratio(labels, raw),
         ratio_after=calibration_ratio(labels, calibrated),
         curves=(reliability(labels, raw), reliability(labels, calibrated)),
+        lift=lift(labels, calibrated),
         importance=_gains(booster) if booster else {},
     )
     return chosen, report

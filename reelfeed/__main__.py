@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -41,13 +42,20 @@ def cli(context: click.Context, profile: str) -> None:
 @recipe_option
 @logs_option
 @logs_dir_option
+@click.option("--experiment", default="", metavar="JSON", help="What run_experiment changes: models/experiment.py.")
 @click.pass_obj
-def run(settings: Settings, /, names: tuple[str, ...], ds: date, first: date | None, **logs: str) -> None:
+def run(
+    settings: Settings, /, names: tuple[str, ...], ds: date, first: date | None, experiment: str, **logs: str
+) -> None:
     """Run jobs, in the order of their tables, in one Spark session."""
     from core.run import run_jobs
     from jobs._registry import all_jobs
+    from models.experiment import read_experiment
 
-    request = request_of(settings, ds, first or ds, **logs)
+    if experiment and "run_experiment" not in names:
+        raise UsageError("--experiment is for job run_experiment alone", next_step="name that job, or leave it out")
+    read_experiment(experiment)
+    request = replace(request_of(settings, ds, first or ds, **logs), experiment=experiment)
     run_jobs(all_jobs(), names, request, settings)
 
 

@@ -162,7 +162,7 @@ print("RESULT", json.dumps({
     "event": day({"params": none, "dag_run": run(start), "triggering_asset_events": {"t": [event("2026-01-05")]}}),
     "interval": day({"params": none, "dag_run": run(start), "triggering_asset_events": {}}),
     "neither": day({"params": none, "dag_run": run()}),
-    "misspelt": misspelt({"recipe": "for_you", "date": "2026-01-01"}),
+    "misspelt": misspelt({"recipe": "for_you", "date": "2026-01-01"}, ["ds", "recipe"]),
 }))
 """
 

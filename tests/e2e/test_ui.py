@@ -140,9 +140,11 @@ def test_mlflow_shows_the_runs_and_their_plots(running: Running, page: Page, tmp
     client = mlflow.MlflowClient(running.mlflow)
     experiment = client.get_experiment_by_name("train_models")
     assert experiment is not None
-    (run,) = client.search_runs([experiment.experiment_id])
-    plots = {file.path for file in client.list_artifacts(run.info.run_id, "reliability")}
-    assert {f"reliability/{part}_{head}.png" for part in ("validate", "test") for head in head_names()} <= plots
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`reelfeed.key` != ''")
+    below = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+    assert {head.info.run_name for head in below} == set(head_names())
+    for head in below:
+        assert "validate.png" in {file.path for file in client.list_artifacts(head.info.run_id)}
     address = f"{running.mlflow}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
     page.goto(address)
     page.get_by_text("validate.long_view.rounds").first.wait_for(timeout=MINUTES)

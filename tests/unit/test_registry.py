@@ -126,3 +126,24 @@ def test_predictions_of_the_champion_are_its_own(home: Settings) -> None:
     found = registry.champion(home, "own")
     assert found is not None
     assert (found[0].predict(np.zeros((2, 2), np.float32)) == 0.75).all()
+
+
+def test_the_commit_is_what_the_checkout_says(tmp_path: Path) -> None:
+    git = tmp_path / ".git"
+    assert tracking.commit(tmp_path) == ""
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert tracking.commit(tmp_path) == "", "no commit yet"
+    (git / "packed-refs").write_text(f"# pack-refs with: peeled\n{'a' * 40} refs/heads/main\n")
+    assert tracking.commit(tmp_path) == "a" * 40
+    (git / "refs" / "heads" / "main").write_text(f"{'b' * 40}\n")
+    assert tracking.commit(tmp_path) == "b" * 40
+    tree = tmp_path / "tree"
+    (git / "worktrees" / "tree").mkdir(parents=True)
+    (git / "worktrees" / "tree" / "HEAD").write_text("ref: refs/heads/main\n")
+    (git / "worktrees" / "tree" / "commondir").write_text("../..\n")
+    tree.mkdir()
+    (tree / ".git").write_text(f"gitdir: {git / 'worktrees' / 'tree'}\n")
+    assert tracking.commit(tree) == "b" * 40
+    (git / "HEAD").write_text(f"{'c' * 40}\n")
+    assert tracking.commit(tmp_path) == "c" * 40

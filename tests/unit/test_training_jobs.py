@@ -2,121 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from training_nights import FIRST, ROWS, SECOND, Night, children, training
 
 from core.errors import ContractError
-from core.job import Job, JobContext
-from core.lake import Lake, spark_schema
-from core.recipe import load_recipe
 from core.settings import ROOT, Settings, load_settings, with_home
-from core.table import Table
 from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
-from core.tables.videos import TABLE as VIDEOS
-from features.catalog import categorical_names, feature_names
+from features.catalog import feature_names
 from jobs.evaluate import JOB as EVALUATE
 from jobs.promote import JOB as PROMOTE
 from jobs.train_ranker import JOB as TRAIN
 from models import registry
 from models.heads import HEADS
-from models.labels import label_names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-FIRST, SECOND = date(2026, 1, 14), date(2026, 1, 15)
-ROWS, USERS, VIDEOS_SHOWN = 12_000, 600, 300
-
-
-class Night:
-    """A scratch installation whose training examples are published, and how to run its jobs."""
-
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
-        self.spark, self.settings, self.lake = spark, settings, Lake(settings.lake)
-
-    def run(self, job: Job, ds: date) -> None:
-        job.run(JobContext(job, (ds,), self.settings, load_recipe("for_you"), "", "", self.lake))
-
-    def rows(self, table: Table, ds: date) -> list[dict[str, Any]]:
-        return self.lake.read_arrow(table, [ds]).to_pylist()
-
-    def figure(self, ds: date, system: str, metric: str, head: str = "long_view") -> dict[str, Any]:
-        found = [
-            r for r in self.rows(EVALUATIONS, ds) if (r["system"], r["head"], r["metric"]) == (system, head, metric)
-        ]
-        return found[0]
-
-    def hashes(self, ds: date) -> list[str]:
-        return [self.lake.partitions(table, [ds])[str(ds)].hash for table in (RANKERS, EVALUATIONS, PROMOTIONS)]
-
-    def publish(
-        self, ds: date, seed: int, signal: float = 1.5, refreshed: bool = False, popular_is_right: bool = False
-    ) -> None:
-        import pandas as pd
-
-        examples = pd.DataFrame(world(ds, seed, signal, refreshed, popular_is_right))
-        for table, rows in ((TRAINING_EXAMPLES, examples), (VIDEOS, videos(ds))):
-            frame = self.spark.createDataFrame(rows, spark_schema(table))
-            self.lake.publish(frame, table, [ds], validate=lambda *_: [], job="test", seconds=lambda: 0.0, reads={})
-
-
-def videos(ds: date) -> list[dict[str, Any]]:
-    """The videos shown, of three tags."""
-    about = {"author_id": 1, "tags": [], "duration_ms": None, "uploaded_on": None, "upload_type": "unknown"}
-    about |= {"music_id": None, "is_visible": True, "is_advert": False, "ds": ds}
-    return [{"video_id": video, "tag_id": video % 3, **about} for video in range(VIDEOS_SHOWN)]
-
-
-def world(ds: date, seed: int, signal: float, refreshed: bool, popular_is_right: bool) -> dict[str, Any]:
-    """Impressions whose long views follow two features, popularity knows one; nobody is ever not interested.
-
-    Where `popular_is_right`, popularity is the chance of a long view itself, which no ranker can better.
-    """
-    generator = np.random.default_rng(seed)
-    names = feature_names()
-    matrix = generator.normal(size=(ROWS, len(names))).astype(np.float32)
-    for name in categorical_names():
-        matrix[:, names.index(name)] = generator.integers(0, 4, ROWS)
-    known, unknown = 0, 1
-    chance = 1 / (1 + np.exp(-(signal * (matrix[:, known] + matrix[:, unknown]) - 0.5)))
-    long_view = generator.random(ROWS) < chance
-    seen = {
-        "long_view": long_view,
-        "like": generator.random(ROWS) < chance / 5,
-        "watch_seconds": 20 * long_view + generator.random(ROWS),
-    }
-    labels = np.column_stack([seen.get(name, np.zeros(ROWS)) for name in label_names()])
-    matrix[generator.random(matrix.shape) < 0.02] = np.nan
-    days = generator.integers(0, 8, ROWS)
-    part = np.where(days < 4, "train", np.where(days < 6, "validate", "test"))
-    popularity = chance if popular_is_right else 1 / (1 + np.exp(-np.nan_to_num(matrix[:, known])))
-    start = datetime.combine(ds, datetime.min.time()) - timedelta(days=8)
-    seconds = generator.choice(86_400, ROWS)
-    frozen = ds - timedelta(days=2)
-    return {
-        "user_id": generator.integers(0, USERS, ROWS),
-        "video_id": generator.integers(0, VIDEOS_SHOWN, ROWS),
-        "shown_at": [start + timedelta(days=int(d), seconds=int(s)) for d, s in zip(days, seconds, strict=True)],
-        "snapshot_ds": [frozen + timedelta(days=int(d) - 6) if refreshed or d < 6 else frozen for d in days],
-        "part": part,
-        "weight": np.ones(ROWS, np.float32),
-        "features": list(matrix),
-        "labels": list(labels.astype(np.float32)),
-        "popularity": popularity.astype(np.float64),
-        "ds": [ds] * ROWS,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -179,12 +93,7 @@ def test_a_head_nobody_ever_triggers_does_not_stop_the_night(night: Night) -> No
 
 
 def test_figures_plots_and_model_are_in_one_mlflow_run(night: Night) -> None:
-    from core.tracking import connect
-
-    client = connect(night.settings)
-    experiment = client.get_experiment_by_name("train_models")
-    assert experiment is not None
-    [run] = client.search_runs([experiment.experiment_id], f"tags.`reelfeed.key` = 'for_you {FIRST}'")
+    client, run = training(night, FIRST)
     assert run.info.status == "FINISHED"
     assert run.data.params["lightgbm.num_leaves"] == "31"
     assert run.data.params["split.test_days"] == str(night.settings.split.test_days)
@@ -192,17 +101,39 @@ def test_figures_plots_and_model_are_in_one_mlflow_run(night: Night) -> None:
     assert run.data.metrics["test.challenger.long_view.ndcg_at_5"] > 0
     assert run.data.tags["decision"] == "promoted"
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert {"importance.png", "reliability", "evaluation.csv", "evaluation.html"} <= files
-    diagrams = {file.path for file in client.list_artifacts(run.info.run_id, "reliability")}
-    assert diagrams >= {f"reliability/validate_{head.name}.png" for head in HEADS}
+    assert {"importance.png", "evaluation.csv", "evaluation.html"} <= files
+
+
+def test_a_training_names_the_version_and_hash_of_its_data(night: Night) -> None:
+    _, run = training(night, FIRST)
+    [data] = [used.dataset for used in run.inputs.dataset_inputs]
+    [published] = [one for one in night.lake.history(TRAINING_EXAMPLES) if str(FIRST) in one.days]
+    assert (data.name, data.digest) == ("training_examples", published.days[str(FIRST)].hash)
+    assert json.loads(data.profile) == {"ds": str(FIRST), "rows": ROWS, "version": published.version, "made_of": {}}
+    assert (run.data.tags["recipe"], run.data.tags["ds"]) == ("for_you", str(FIRST))
+
+
+def test_every_head_is_a_child_run_with_its_figures_and_plots(night: Night) -> None:
+    client, run = training(night, FIRST)
+    found = children(client, run)
+    assert set(found) == {head.name for head in HEADS}
+    for name, child in found.items():
+        assert child.info.status == "FINISHED"
+        assert child.data.metrics["validate.rounds"] == run.data.metrics[f"validate.{name}.rounds"]
+        assert "validate.png" in {file.path for file in client.list_artifacts(child.info.run_id)}
+    assert found["like"].data.params["model"] == run.data.params["model"]
 
 
 def test_a_night_run_again_changes_nothing(night: Night) -> None:
     before = night.hashes(FIRST)
     versions = [night.lake.open(table).version() for table in (RANKERS, EVALUATIONS, PROMOTIONS)]
+    client, run = training(night, FIRST)
+    heads = {name: child.info.run_id for name, child in children(client, run).items()}
     for job in (TRAIN, EVALUATE, PROMOTE):
         night.run(job, FIRST)
     assert night.hashes(FIRST) == before
+    assert training(night, FIRST)[1].info.run_id == run.info.run_id
+    assert {name: child.info.run_id for name, child in children(client, run).items()} == heads
     assert [night.lake.open(table).version() for table in (RANKERS, EVALUATIONS, PROMOTIONS)] == versions
 
 
@@ -243,8 +174,6 @@ def test_lists_refreshed_inside_the_test_days_are_refused(night: Night) -> None:
 
 
 def test_where_the_settings_say_so_tasks_of_the_cluster_train_it(night: Night) -> None:
-    from core.tracking import connect
-
     fourth = SECOND + timedelta(days=2)
     night.publish(fourth, seed=1)
     Night(night.spark, replace(night.settings, train_workers=2)).run(TRAIN, fourth)
@@ -252,9 +181,7 @@ def test_where_the_settings_say_so_tasks_of_the_cluster_train_it(night: Night) -
     same = ("feature_set", "train_rows", "validate_rows")
     assert [alone[name] for name in same] == [together[name] for name in same]
     assert alone["model"] != together["model"], "the trees of two tasks are others"
-    client = connect(night.settings)
-    [experiment] = [e for e in client.search_experiments() if e.name == "train_models"]
-    [run] = client.search_runs([experiment.experiment_id], f"tags.`reelfeed.key` = 'for_you {fourth}'")
+    _, run = training(night, fourth)
     assert run.data.params["train_workers"] == "2"
     assert run.data.metrics["validate.long_view.rounds"] > 1
 
