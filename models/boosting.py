@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.heads import Head
+from models.stored import Stored, binned
 
 if TYPE_CHECKING:
     import lightgbm
@@ -26,6 +27,15 @@ class Rows:
     """
 
     features: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RowsInFile:
+    """The same with the features in a file, for rows that memory shouldn't hold whole."""
+
+    features: Stored
     labels: NDArray[np.float32]
     weight: NDArray[np.float32]
 
@@ -51,22 +61,18 @@ Boost = Callable[[Rows, Rows, Plan], "dict[str, lightgbm.Booster]"]
 """Grows what a plan says from the first rows, stopped by the second: boosters by head, `best_iteration` set."""
 
 
-def grow(train: Rows, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
-    """Returns the boosters of `plan` by head, grown in this process: same rows and plan, same trees."""
+def grow(train: Rows | RowsInFile, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
+    """Returns the boosters of `plan` by head, grown in this process: same rows and plan, same trees.
+
+    Features in a file make the trees of the same in memory where bins are found from all rows (models/stored.py).
+    """
     import lightgbm
 
-    bins = lightgbm.Dataset(
-        train.features,
-        label=np.zeros(len(train.features)),
-        feature_name=list(plan.features),
-        categorical_feature=[plan.features.index(name) for name in plan.categorical],
-        params=plan.parameters,
-        free_raw_data=False,
-    )
-    stop_bins = bins.create_valid(stop.features, np.zeros(len(stop.features)), params=plan.parameters)
+    bins = _binned(train.features, plan)
+    stop_bins = bins.create_valid(stop.features, np.zeros(len(stop.features)), params=plan.parameters).construct()
     boosters = {}
     for place, head in enumerate(plan.heads):
-        for dataset, rows in ((bins.construct(), train), (stop_bins.construct(), stop)):
+        for dataset, rows in ((bins, train), (stop_bins, stop)):
             labels = rows.labels[:, place]
             dataset.set_label(np.nan_to_num(labels))
             # set_field, since set_weight would skip weights that are all one and so keep the last head's.
@@ -80,3 +86,18 @@ def grow(train: Rows, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
             callbacks=[lightgbm.early_stopping(plan.patience, verbose=False)],
         )
     return boosters
+
+
+def _binned(features: NDArray[np.float32] | Stored, plan: Plan) -> lightgbm.Dataset:
+    import lightgbm
+
+    described: dict[str, Any] = {
+        "feature_name": list(plan.features),
+        "categorical_feature": [plan.features.index(name) for name in plan.categorical],
+    }
+    if isinstance(features, Stored):
+        return binned(features, plan.parameters, **described)
+    labels = np.zeros(len(features))
+    return lightgbm.Dataset(
+        features, label=labels, params=plan.parameters, free_raw_data=False, **described
+    ).construct()

@@ -1,4 +1,4 @@
-"""`make bench`: the default world's night; features, search, scoring, metrics at size; into docs/benchmarks.md."""
+"""`make bench`: the default world's whole night, and the heaviest work of it at size; into docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.settings import ROOT
 from reelfeed.documents import write_block
 
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features", "search", "scoring", "metrics")
+PARTS = ("night", "features", "search", "scoring", "metrics", "training")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
@@ -39,6 +39,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
     from reelfeed.bench_metrics import bench_metrics
     from reelfeed.bench_scoring import bench_scoring
     from reelfeed.bench_search import bench_search
+    from reelfeed.bench_training import bench_training
 
     measures = {
         "night": bench_night,
@@ -46,6 +47,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
         "search": bench_search,
         "scoring": bench_scoring,
         "metrics": bench_metrics,
+        "training": bench_training,
     }
     found = []
     for part in parts:

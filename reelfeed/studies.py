@@ -138,7 +138,7 @@ def ablation(settings: Settings, /, ds: date, first: date, seeds: int, **logs: s
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring", "metrics"]))
+@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring", "metrics", "training"]))
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
 def bench(parts: tuple[str, ...], runs: int) -> None:
     """Time and weigh PARTS, or all, into docs/benchmarks.md.
@@ -147,6 +147,7 @@ def bench(parts: tuple[str, ...], runs: int) -> None:
     search: the nearest of 50,000 videos for 100,000 users, beside faiss alone and Spark's own ALSModel.
     scoring: seven heads of 200 trees over a million rows, beside LightGBM's own predict.
     metrics: every metric of five million scored impressions, with intervals, beside scikit-learn user by user.
+    training: seven heads on 2 million rows, beside a call of LightGBM for each.
     """
     from reelfeed.bench import PARTS, bench
 
