@@ -1,4 +1,4 @@
-"""`reelfeed ablation`: what each group of features adds to the order of a user's list, and what smoothing adds."""
+"""`reelfeed ablation`: what groups of features, one by one and by kinds, and smoothing add to the order of lists."""
 
 from __future__ import annotations
 
@@ -39,10 +39,24 @@ OUTCOMES = (
     *[c.name for c in IMPRESSIONS.columns if c.type == "boolean" and c.name != "is_random"],
 )
 """What came of an impression: all that labels and counters are made of."""
+RUNGS = {
+    "tabs": ("surface", "surface_reception"),
+    "the video's counters": ("video_reception",),
+    "counters of video, author, tag, length": (
+        "video_reception",
+        "author_reception",
+        "tag_reception",
+        "duration_reception",
+    ),
+    "users": ("user_activity", "user_profile"),
+    "crosses of user and tag or author": ("user_tag_affinity", "user_author_affinity"),
+    "users and crosses": ("user_activity", "user_profile", "user_tag_affinity", "user_author_affinity"),
+}
+"""Kinds of knowledge, and the groups that hold them."""
 
 
 def ablation(settings: Settings, request: Request, seeds: int) -> str:
-    """Fits long_view with and without each group on the training examples of `request.ds`, writes docs/ablation.md.
+    """Fits long_view with and without each group on the training examples of `request.ds`, for docs/ablation.md.
 
     The figures are means over `seeds` fits of different seeds, on the frozen lists of the test days, with paired 95 %
     intervals from resampled users. Smoothing off is the same pipeline with every rate's prior at NO_SMOOTHING
@@ -71,8 +85,32 @@ def ablation(settings: Settings, request: Request, seeds: int) -> str:
     return write_block("ablation.md", "ablation", _text(found, list(systems), test, seeds, settings.seed))
 
 
+def ladder(settings: Settings, request: Request, seeds: int) -> str:
+    """Fits long_view with and without each kind of RUNGS, as `ablation` does without each group, for docs/ablation.md.
+
+    Raises MissingDataError where there are no training examples.
+    """
+    from models.bootstrap import estimates
+    from models.metrics import list_sums
+
+    kept = {FULL: feature_names()} | {
+        f"without {kind}": tuple(each.name for each in features() if each.group not in groups)
+        for kind, groups in RUNGS.items()
+    }
+    train, test = parts(settings, request.ds)
+    systems = {
+        name: _mean_sums(settings, train, test, columns, seeds) for name, columns in _with_progress(kept.items())
+    }
+    systems["popularity"] = list_sums(test.user, test.video, long_views(test), test.popularity)
+    found = estimates(systems, [(FULL, other) for other in systems if other != FULL], settings.seed)
+    return write_block("ablation.md", "ladder", _text(found, list(systems), test, seeds, settings.seed))
+
+
+PARTS = {"groups": ablation, "ladder": ladder}
+
+
 def _with_progress(kept: object) -> Iterator[tuple[str, tuple[str, ...]]]:
-    with click.progressbar(list(kept), label="fitting without each group") as bar:  # type: ignore[call-overload]
+    with click.progressbar(list(kept), label="fitting without each") as bar:  # type: ignore[call-overload]
         yield from bar
 
 

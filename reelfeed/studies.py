@@ -122,6 +122,7 @@ def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance
 
 
 @click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(["groups", "ladder"]))
 @ds_option
 @click.option("--from", "first", type=DAY, required=True, help="First day of the history.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of each kind.")
@@ -129,12 +130,16 @@ def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance
 @logs_option
 @logs_dir_option
 @click.pass_obj
-def ablation(settings: Settings, /, ds: date, first: date, seeds: int, **logs: str) -> None:
-    """Measure what each group of features, and smoothing, adds to long views; writes docs/ablation.md."""
-    from reelfeed.ablation import ablation as measured
+def ablation(settings: Settings, /, parts: tuple[str, ...], ds: date, first: date, seeds: int, **logs: str) -> None:
+    """Measure what features add to the order of long views: PARTS, or all, into docs/ablation.md.
+
+    groups: each group of features, and smoothing. ladder: kinds of knowledge, each of several groups.
+    """
+    from reelfeed.ablation import PARTS
 
     request = request_of(settings, ds, first, **logs)
-    click.echo(measured(settings, request, seeds))
+    for part in parts or PARTS:
+        click.echo(PARTS[part](settings, request, seeds))
 
 
 @click.command()
