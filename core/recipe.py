@@ -28,6 +28,7 @@ class _RecipeFile:
     surface: int
     candidates: int
     scored: int
+    exploration_slots: int
     sources: dict[str, int]
     kept: dict[str, int]
     value: dict[str, float]
@@ -40,7 +41,7 @@ class Recipe:
 
     Of these the pre-ranker leaves `scored` to the ranker. `sources` maps a source to the number of candidates asked of
     it per user, `kept` to how many of its first no cut may drop; `value` maps every head to its weight per unit of
-    calibrated prediction; `rules` are applied top to bottom.
+    calibrated prediction; `rules` are applied top to bottom, then `exploration_slots` of a feed, at most, are drawn.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Recipe:
     surface: int
     candidates: int
     scored: int
+    exploration_slots: int
     sources: dict[str, int]
     kept: dict[str, int]
     value: dict[str, float]
@@ -71,6 +73,10 @@ def load_recipe(name: str) -> Recipe:
             f"length {file.length}, scored {file.scored} and candidates {file.candidates} must not fall in this order",
             where=str(path),
             next_step="ask for more candidates than the ranker scores, and score more than the feed is long",
+        )
+    if not 0 <= file.exploration_slots <= file.length:
+        raise UsageError(
+            f"exploration_slots must be from 0 to length {file.length}, not {file.exploration_slots}", where=str(path)
         )
     strangers = sorted(file.kept.keys() - file.sources.keys())
     if strangers:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.errors import ContractError
 from core.job import Job, JobContext, log
 from core.tables.candidates import TABLE as CANDIDATES
+from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.feeds import TERMS
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -34,30 +35,38 @@ def run(ctx: JobContext) -> None:
     """
     from pyspark.sql import functions as F
 
+    from models.exploration import Exploration
     from models.history import histories
     from models.rule import chosen
-    from models.slate import SLATE_DDL, slates
+    from models.slate import SLATE_DDL, Plan, slates
     from models.value import terms_sql
+    from models.video_vectors import video_vectors
 
     steps = chosen(ctx.recipe.rules, f"conf/feeds/{ctx.recipe.name}.toml [[rules]]")
     length = ctx.recipe.length
     users = ctx.read(USERS)
     scored = ctx.read(SCORED_CANDIDATES)
     videos = ctx.read(VIDEOS).select(
-        "video_id", "author_id", F.expr("is_visible and not is_advert").alias("is_showable")
+        "video_id",
+        "author_id",
+        F.coalesce("tag_id", F.lit(-1)).alias("tag_id"),
+        F.expr("is_visible and not is_advert").alias("is_showable"),
     )
     everyones = (F.col("source") == FALLBACK) & (F.col("part") == "everyone")
     models = ctx.read(SOURCE_MODELS).where(everyones).select(F.col("target_id").alias("video_id"), "score", "part")
-    popular = _popular(models, videos)
+    exploration = Exploration(ctx.recipe.exploration_slots, ctx.recipe.hash, ctx.ds)
+    compared = any("vectors" in rule.columns for rule, _ in steps)
+    vectors = video_vectors(ctx.read(EMBEDDINGS), videos) if compared else None
+    plan = Plan(steps, length, exploration, _popular(models, videos), vectors)
     sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
     met = histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users).cache()
     asking = _asking(met, scored.join(sources, on=["user_id", "video_id"], how="left"), videos)
 
     def fill(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         for batch in batches:
-            yield from slates(batch, popular, steps, length)
+            yield from slates(batch, plan)
 
-    slots = asking.mapInArrow(fill, SLATE_DDL)
+    slots = asking.mapInArrow(fill, SLATE_DDL).cache()
     fallback = F.array(F.struct(F.lit(FALLBACK).alias("source"), F.col("place").alias("rank"), F.col("score")))
     about = models.select("video_id", "score", F.row_number().over(_by_score()).alias("place"))
     feed = (
@@ -75,6 +84,9 @@ def run(ctx: JobContext) -> None:
             F.when(F.col("is_degraded") & (F.col("tier") == "personal"), "degraded")
             .otherwise(F.col("tier"))
             .alias("tier"),
+            "rules",
+            "is_exploration",
+            "propensity",
             F.lit(_absent(ctx)).cast("array<string>").alias("absent_sources"),
             F.coalesce("model", F.lit("")).alias("model"),
             "features_hash",
@@ -84,9 +96,10 @@ def run(ctx: JobContext) -> None:
         .cache()
     )
     _check_lengths(feed, met, videos, length)
+    _tell_costs(slots, [rule.name for rule, _ in steps])
     ctx.publish(FEEDS, feed)
-    feed.unpersist()
-    met.unpersist()
+    for kept in (feed, slots, met):
+        kept.unpersist()
 
 
 def _absent(ctx: JobContext) -> list[str]:
@@ -107,7 +120,7 @@ def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
     from pyspark.sql import functions as F
 
     listed = model.join(videos, on="video_id", how="inner").orderBy(F.desc("score"), "video_id")
-    table = listed.select("video_id", "author_id", "is_showable", F.lit(0).alias("fresh_rank")).toArrow()
+    table = listed.select(*(F.lit(0).alias(name) if name == "fresh_rank" else name for name in COLUMNS)).toArrow()
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
@@ -125,6 +138,18 @@ def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame
     joined = users.select("user_id", "seen").join(lists, on="user_id", how="left")
     nothing = F.array().cast(lists.schema["candidates"].dataType)
     return joined.select("user_id", "seen", F.coalesce("candidates", nothing).alias("candidates"))
+
+
+def _tell_costs(slots: DataFrame, rules: list[str]) -> None:
+    """Logs what each rule, given those before it, and exploration change in the predicted value of a feed."""
+    from pyspark.sql import functions as F
+
+    steps = [*rules, "exploration"]
+    means = [F.avg(F.col("values")[place]).alias(f"after_{place}") for place in range(len(steps) + 1)]
+    value = slots.where("slot = 1").agg(*means).collect()[0]
+    for place, name in enumerate(steps):
+        before, after = value[place] or 0.0, value[place + 1] or 0.0
+        log.info("%s: predicted value of a feed from %.4f to %.4f on average", name, before, after)
 
 
 def _check_lengths(feed: DataFrame, met: DataFrame, videos: DataFrame, length: int) -> None:
@@ -155,7 +180,7 @@ JOB = Job(
     name="build_feed",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS, SOURCE_FITS),
+    reads=(CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS, SOURCE_FITS, EMBEDDINGS),
     writes=(FEEDS,),
     run=run,
 )

@@ -132,11 +132,18 @@ def _slot(lake: Lake, ds: date, user_id: int, video_id: int) -> list[str]:
     import pyarrow.compute as pc
 
     own = (pc.field("ds") == ds) & (pc.field("user_id") == user_id)
-    feed = lake.dataset(FEEDS).to_table(columns=["slot", "video_id", "value", "tier"], filter=own).to_pylist()
+    columns = ["slot", "video_id", "value", "tier", "rules", "propensity"]
+    feed = lake.dataset(FEEDS).to_table(columns=columns, filter=own).to_pylist()
     if not feed:
         return ["Feed", "  the user has none that night"]
     there = [row for row in feed if row["video_id"] == video_id]
     if there:
-        return ["Feed", f"  slot {there[0]['slot']} of {len(feed)}, tier {there[0]['tier']}"]
+        row = there[0]
+        placed = f"by rules: {', '.join(row['rules'])}" if row["rules"] else "by value alone"
+        return [
+            "Feed",
+            f"  slot {row['slot']} of {len(feed)}, tier {row['tier']}, placed {placed}",
+            f"  probability of this video in this slot {row['propensity']:.4g}",
+        ]
     least = min(row["value"] for row in feed)
     return ["Feed", f"  not among its {len(feed)} slots, of which the least has value {least:.4f}"]

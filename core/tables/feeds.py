@@ -29,6 +29,20 @@ TABLE = Table(
             choices=("personal", "degraded", "popular"),
         ),
         Column(
+            "rules",
+            "array<string>",
+            "Rules that moved or placed it, by name; with ' relaxed' behind it one that it stands against, as nothing "
+            "else was left; exploration, if drawn; fallback, if popular; short, if its feed is.",
+        ),
+        Column("is_exploration", "boolean", "Whether the slot was drawn for exploration and the video for the slot."),
+        Column(
+            "propensity",
+            "double",
+            "Probability of this video in this slot, given the candidates: docs/exploration.md.",
+            minimum=1e-9,
+            maximum=1.0,
+        ),
+        Column(
             "absent_sources",
             "array<string>",
             "Sources of the recipe that had nothing to learn from, stepped aside or failed (table source_fits).",
@@ -44,6 +58,6 @@ TABLE = Table(
     ),
     key=("recipe", "user_id", "slot"),
     fresh_for_hours=30,
-    checks=(MeanBetween("value", -100.0, 1000.0),),
+    checks=(MeanBetween("value", -100.0, 1000.0), MeanBetween("is_exploration", 0.0, 0.2)),
     guarded=True,
 )

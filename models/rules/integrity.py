@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.rule import Rule, Slate
+from models.rule import Columns, Rule
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 
-def apply(order: np.ndarray, slate: Slate) -> np.ndarray:
-    """Returns `order` without videos that may not be shown."""
-    showable: np.ndarray = order[slate["is_showable"][order]]
-    return showable
+def apply(columns: Columns) -> NDArray[np.bool_]:
+    """Returns true for videos that may be shown."""
+    return columns["is_showable"]
 
 
-RULE = Rule(name="integrity", doc=__doc__, columns=("is_showable",), apply=apply)
+RULE = Rule(name="integrity", doc=__doc__, kind="filter", columns=("is_showable",), apply=apply)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.rule import Rule, Slate
+from models.rule import Columns, Rule
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 
-def apply(order: np.ndarray, slate: Slate) -> np.ndarray:
-    """Returns `order` without seen videos."""
-    unseen: np.ndarray = order[~slate["is_seen"][order]]
-    return unseen
+def apply(columns: Columns) -> NDArray[np.bool_]:
+    """Returns true for unseen videos."""
+    return ~columns["is_seen"]
 
 
-RULE = Rule(name="seen", doc=__doc__, columns=("is_seen",), apply=apply)
+RULE = Rule(name="seen", doc=__doc__, kind="filter", columns=("is_seen",), apply=apply)

@@ -39,12 +39,22 @@ def test_a_slot_is_told_from_its_sources_to_its_place(night: Settings, spark: Sp
     slot = next(row for row in rows(night, FEEDS) if row["tier"] == "personal" and row["slot"] == 3)
     told = explain(night, RECIPE, NIGHT, slot["user_id"], slot["video_id"])
     assert "slot 3 of" in told
+    assert (", ".join(slot["rules"]) or "by value alone") in told
+    assert f"in this slot {slot['propensity']:.4g}" in told
     assert all(f"by {by['source']}, its number {by['rank']}," in told for by in slot["sources"])
     terms = {found[1]: float(found[2]) for found in re.finditer(r"^  (\w+) .* = ([+-][\d.]+)$", told, re.MULTILINE)}
     assert terms == {term["head"]: pytest.approx(term["term"], abs=1e-4) for term in slot["terms"]}
     assert set(terms) == set(head_names())
     assert f"in all {slot['value']:+.4f}" in told
     assert re.search(r"[+-]\d\.\d{3}  \w+__\w+ = ", told), "no feature is said to have moved a head"
+
+
+def test_what_rules_and_exploration_did_to_a_slot_is_told(night: Settings, spark: SparkSession) -> None:
+    drawn = next(row for row in rows(night, FEEDS) if row["is_exploration"] and row["tier"] == "personal")
+    told = explain(night, RECIPE, NIGHT, drawn["user_id"], drawn["video_id"])
+    assert f"slot {drawn['slot']} of" in told
+    assert f"placed by rules: {', '.join(drawn['rules'])}" in told
+    assert "exploration" in drawn["rules"]
 
 
 def test_a_video_that_fell_is_told_where(night: Settings) -> None:

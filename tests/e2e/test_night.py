@@ -80,9 +80,26 @@ def test_every_slot_explains_itself(night: Settings) -> None:
         assert row["sources"]
         assert row["recipe_hash"] == recipe.hash
         assert row["value"] == pytest.approx(sum(term["term"] for term in row["terms"]), abs=1e-12)
+        assert ("fallback" in row["rules"]) == (row["tier"] == "popular")
         if row["tier"] == "personal":
             assert {term["head"]: term["weight"] for term in row["terms"]} == recipe.value
             assert row["model"] == champion
+
+
+def test_exploration_keeps_its_budget_and_every_slot_has_its_probability(night: Settings) -> None:
+    recipe = load_recipe("for_you")
+    feeds: dict[int, list[dict[str, Any]]] = {}
+    for row in rows(night, FEEDS, NIGHT):
+        feeds.setdefault(row["user_id"], []).append(row)
+    for feed in feeds.values():
+        drawn = [row for row in feed if row["is_exploration"]]
+        assert len(drawn) <= recipe.exploration_slots
+        opened = sum(row["is_exploration"] or "new_videos" not in row["rules"] for row in feed)
+        placed = {row["propensity"] for row in feed if not row["is_exploration"] and "new_videos" not in row["rules"]}
+        assert sorted(placed) == pytest.approx([1 - len(drawn) / opened])
+        assert all(row["propensity"] == 1 for row in feed if "new_videos" in row["rules"] and not row["is_exploration"])
+        assert len({row["propensity"] for row in drawn}) <= 1
+    assert sum(len([row for row in feed if row["is_exploration"]]) > 0 for feed in feeds.values()) > len(feeds) / 2
 
 
 def test_new_videos_get_their_share_of_showings_and_evenly(night: Settings) -> None:

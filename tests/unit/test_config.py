@@ -94,6 +94,7 @@ def test_a_recipe_file_with_an_unknown_key_is_refused(tmp_path: Path, monkeypatc
     [
         ("scored     = 100", "scored     = 40", "length 50, scored 40 and candidates 400"),
         ("candidates = 400", "candidates = 80", "scored 100 and candidates 80"),
+        ("exploration_slots = 2", "exploration_slots = 51", "exploration_slots must be from 0 to length 50, not 51"),
         ("fresh = 4", "fresher = 4", r"\[kept\] names fresher"),
     ],
 )
@@ -114,6 +115,7 @@ CHANGES = {
     "surface": 2,
     "candidates": 399,
     "scored": 99,
+    "exploration_slots": 3,
     "kept": {"fresh": 3},
     "sources": {"trending": 1},
     "value": {"like": 1.0},

@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import UsageError
 from core.recipe import RuleUse
+from models.exploration import Exploration
 from models.rule import chosen
-from models.slate import slates
+from models.slate import Plan, slates
 
 STEPS = chosen([RuleUse("seen", {}), RuleUse("integrity", {}), RuleUse("author_cap", {"most": 1, "within": 3})], "here")
 POPULAR = {
     "video_id": np.arange(50, 60),
     "author_id": np.arange(500, 510),
+    "tag_id": np.full(10, -1),
     "is_showable": np.array([False] + [True] * 9),
     "fresh_rank": np.zeros(10, dtype=int),
 }
+NOTHING = Exploration(0, "0a", date(2026, 1, 1))
+PLAN = Plan(STEPS, 4, NOTHING, POPULAR)
+KINDS = {
+    "video_id": pa.int64(),
+    "value": pa.float64(),
+    "author_id": pa.int64(),
+    "tag_id": pa.int32(),
+    "is_showable": pa.bool_(),
+    "fresh_rank": pa.int32(),
+}
+SCHEMA = pa.schema(
+    {"user_id": pa.int64(), "seen": pa.list_(pa.int64()), "candidates": pa.list_(pa.struct(KINDS.items()))}.items()
+)
 
 
-def run(users: list[dict[str, Any]], length: int = 4) -> dict[int, list[tuple[int, str]]]:
-    """Feeds of `users`, whose candidates are given best first as columns."""
-    names = ("video_id", "author_id", "is_showable", "fresh_rank")
+def batch(users: list[dict[str, Any]]) -> pa.RecordBatch:
+    """Users whose candidates are given best first as columns, and stand in the batch the other way round."""
     rows = []
     for user in users:
-        listed = [
-            dict(zip(names, row, strict=True))
-            for row in zip(*(user.get(name, [0] * len(user["video_id"])) for name in names), strict=True)
-        ]
+        named = {name: user.get(name, [0] * len(user["video_id"])) for name in KINDS if name != "value"}
+        listed = [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)]
         valued = [one | {"value": -float(place)} for place, one in enumerate(listed)]
         rows.append({"user_id": user["user_id"], "seen": user["seen"], "candidates": valued[::-1]})
-    kinds = {"video_id": pa.int64(), "value": pa.float64(), "author_id": pa.int64(), "is_showable": pa.bool_()}
-    kinds["fresh_rank"] = pa.int32()
-    schema = {"user_id": pa.int64(), "seen": pa.list_(pa.int64()), "candidates": pa.list_(pa.struct(kinds.items()))}
-    batch = pa.RecordBatch.from_pylist(rows, schema=pa.schema(schema.items()))
-    found: dict[int, list[tuple[int, str]]] = {}
-    for out in slates(batch, POPULAR, STEPS, length):
+    return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+
+
+def rows_of(users: list[dict[str, Any]], plan: Plan = PLAN) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for out in slates(batch(users), plan):
         for row in out.to_pylist():
-            found.setdefault(row["user_id"], []).append((row["video_id"], row["tier"]))
+            found.setdefault(row["user_id"], []).append(row)
             assert row["slot"] == len(found[row["user_id"]])
     return found
+
+
+def run(users: list[dict[str, Any]]) -> dict[int, list[tuple[int, str]]]:
+    return {user: [(row["video_id"], row["tier"]) for row in rows] for user, rows in rows_of(users).items()}
 
 
 def test_candidates_come_in_order_without_seen_or_hidden_ones() -> None:
@@ -72,6 +92,88 @@ def test_nobody_else_s_rows_leak_into_a_feed() -> None:
         assert [video for video, _ in feed] == [user * 100 + i for i in range(4)]
 
 
+def test_a_row_tells_what_moved_it_what_it_stands_against_and_that_the_feed_is_short() -> None:
+    few = {name: values[:2] for name, values in POPULAR.items()}
+    user = {"user_id": 4, "seen": [], "video_id": [11, 12, 13], "author_id": [1, 1, 2], "is_showable": [True] * 3}
+    (feed,) = rows_of([user], replace(PLAN, popular=few, length=6)).values()
+    assert [(row["video_id"], row["rules"]) for row in feed] == [
+        (11, ["short"]),
+        (13, ["short"]),
+        (51, ["fallback", "short"]),
+        (12, ["author_cap", "short"]),
+    ]
+    (feed,) = rows_of([user], replace(PLAN, popular=few, length=3)).values()
+    assert [row["rules"] for row in feed] == [[], [], ["fallback"]]
+    two = user | {"author_id": [1, 1, 1]}
+    (feed,) = rows_of([two], replace(PLAN, popular=few, length=3)).values()
+    assert [row["rules"] for row in feed] == [[], ["fallback"], ["author_cap", "author_cap relaxed"]]
+
+
+def test_the_value_of_a_feed_is_told_before_and_after_every_step() -> None:
+    user = {"user_id": 4, "seen": [], "video_id": [11, 12, 13], "author_id": [1, 1, 2], "is_showable": [True] * 3}
+    first, *others = rows_of([user], replace(PLAN, length=2))[4]
+    assert first["values"] == [-1.0, -1.0, -1.0, -2.0, -2.0]
+    assert [row["values"] for row in others] == [[]]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
+    users = []
+    for user_id in range(draw(st.integers(1, 3))):
+        count = draw(st.integers(0, 20))
+        rng = np.random.default_rng(draw(st.integers(0, 999)))
+        videos = rng.choice(np.arange(30, 70), count, replace=False)
+        users.append(
+            {
+                "user_id": user_id,
+                "seen": np.sort(rng.choice(np.arange(30, 70), 8, replace=False)).tolist(),
+                "video_id": videos.tolist(),
+                "author_id": (videos % 4).tolist(),
+                "tag_id": (videos % 3 - 1).tolist(),
+                "is_showable": (rng.random(count) < 0.8).tolist(),
+                "fresh_rank": rng.integers(0, 3, count).tolist(),
+            }
+        )
+    return users
+
+
+SHIPPED = chosen(
+    [
+        RuleUse("seen", {}),
+        RuleUse("integrity", {}),
+        RuleUse("author_cap", {"most": 1, "within": 4}),
+        RuleUse("new_videos", {"least": 1, "within": 6}),
+    ],
+    "here",
+)
+
+
+@given(users=worlds(), slots=st.integers(0, 3), day=st.integers(1, 28))
+def test_no_repeat_no_invention_whole_or_said_so_within_budget_and_the_same_again(
+    users: list[dict[str, Any]], slots: int, day: int
+) -> None:
+    plan = Plan(SHIPPED, 8, Exploration(slots, "0a", date(2026, 1, day)), POPULAR)
+    feeds = rows_of(users, plan)
+    assert feeds == rows_of(users, plan)
+    assert {user: feeds[user] for user in feeds} == {
+        user: rows for one in users for user, rows in rows_of([one], plan).items()
+    }
+    for user in users:
+        feed = feeds.get(user["user_id"], [])
+        videos = [row["video_id"] for row in feed]
+        shown = dict(zip(user["video_id"], user["is_showable"], strict=True))
+        shown = dict(zip(POPULAR["video_id"].tolist(), POPULAR["is_showable"].tolist(), strict=True)) | shown
+        allowed = {video for video, may in shown.items() if may} - set(user["seen"])
+        assert len(set(videos)) == len(videos)
+        assert set(videos) <= allowed
+        assert len(feed) == min(8, len(allowed))
+        assert all(("short" in row["rules"]) == (len(feed) < 8) for row in feed)
+        drawn = [row for row in feed if row["is_exploration"]]
+        assert len(drawn) == min(slots, len(allowed) - len(feed), sum("new_videos" not in r["rules"] for r in feed))
+        assert all(("exploration" in row["rules"]) == row["is_exploration"] for row in feed)
+        assert all(0 < row["propensity"] <= 1 for row in feed)
+
+
 @pytest.mark.parametrize(
     ("use", "message"),
     [
@@ -83,3 +185,9 @@ def test_nobody_else_s_rows_leak_into_a_feed() -> None:
 def test_a_wrong_recipe_is_refused_with_a_hint(use: RuleUse, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         chosen([use], "conf/feeds/x.toml")
+
+
+def test_rules_out_of_order_and_a_second_floor_are_refused() -> None:
+    for names in (("author_cap", "seen"), ("new_videos", "author_cap"), ("new_videos", "new_videos")):
+        with pytest.raises(UsageError, match=f"not as {names[0]}"):
+            chosen([RuleUse(name, {}) for name in names], "conf/feeds/x.toml")
