@@ -7,7 +7,7 @@ Looks after the night once its feeds are out. Tier 3: nothing waits for it.
 * **What does it say?** Table `health`: how late every table is. Table `parity`: whether the features of the last
   night's feeds are still what training makes of the same rows; the mismatch rate must be 0. Table `stage_recall`: how
   much of what users then watched each stage of that night had kept. Table `feed_metrics`: how much of the catalogue
-  tonight's feeds show, how evenly, how varied and how new.
+  tonight's feeds show, how evenly, how varied and how new. Then the night's report is written again, with all that.
 * **Failed?** Feeds are out all the same; `docs/runbook.md` names the cause and the cure, also of a rate above 0.
 * **Re-run or backfill?** Yes, any task, any day.
 """
@@ -20,5 +20,5 @@ dag = following(
     owner="feed-data",
     after="build_feed",
     tags=["tier-3"],
-    jobs=["check_health", "check_parity", "measure_recall", "measure_feed"],
+    jobs=["check_health", "check_parity", "measure_recall", "measure_feed", "write_report"],
 )

@@ -1,4 +1,4 @@
-"""Writes the night down: rows and seconds of every stage, the ranker's figures, one feed with its reasons."""
+"""Writes the night down, as text and as a page: the funnel, the ranker's figures, feeds over nights, one feed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import MissingDataError
 from core.job import Job, JobContext, log
-from core.lake import Lake, Publish
+from core.lake import Lake
 from core.recipe import Recipe
 from core.settings import Settings
-from core.table import Table
 from core.tables.candidates import TABLE as CANDIDATES
+from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
+from core.tables.feed_metrics import TABLE as FEED_METRICS
 from core.tables.feeds import TABLE as FEEDS
+from core.tables.health import TABLE as HEALTH
 from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.parity import TABLE as PARITY
 from core.tables.preranks import TABLE as PRERANKS
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.quarantined_impressions import TABLE as QUARANTINED
@@ -22,62 +25,57 @@ from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.source_quality import TABLE as SOURCE_QUALITY
-from features.catalog import all_groups
-from jobs._source_lines import sources
+from core.tables.stage_recall import TABLE as STAGE_RECALL
+from jobs._funnel import funnel
+from jobs._report_models import calibration, decision, ranker, sources, trade_off
+from jobs._report_night import drift, feeds_over_nights, lost, one_feed
+from jobs._report_page import log_to_mlflow, page, path, section, write
+from jobs._source_lines import sources as source_lines
 from models.estimate import Estimate
 
 if TYPE_CHECKING:
     import pyarrow
 
 SHOWN_SLOTS = 8
-FUNNEL: tuple[tuple[str, tuple[Table, ...]], ...] = (
-    ("impressions", (IMPRESSIONS,)),
-    ("refused", (QUARANTINED,)),
-    ("feature rows", tuple(group.snapshot for group in all_groups().values())),
-    ("source models", (SOURCE_MODELS,)),
-    ("candidates", (CANDIDATES,)),
-    ("scored", (SCORED_CANDIDATES,)),
-    ("feed slots", (FEEDS,)),
-)
 
 
 def run(ctx: JobContext) -> None:
-    """Logs the night's report and figures to MLflow and prints the report."""
-    from core import tracking
-
+    """Prints the night, writes its page, and logs both and the figures to MLflow where that answers."""
     text = night_report(ctx.settings, ctx.ds, ctx.recipe, None)
     log.info("%s", text)
+    target = path(ctx.settings, ctx.recipe, "night", ctx.ds)
+    html = night_page(ctx.settings, ctx.ds, ctx.recipe)
+    write(target, html)
     figures = {}
     for label, rows, seconds in funnel(ctx.lake, ctx.ds):
         figures[f"rows {label}"], figures[f"seconds {label}"] = float(rows), seconds
     feeds = ctx.lake.partitions(FEEDS, [ctx.ds])[str(ctx.ds)]
-    tags = {"feeds_hash": feeds.hash, "recipe_hash": ctx.recipe.hash, "ds": str(ctx.ds)}
-    with tracking.run(ctx.settings, "nightly_feed", f"{ctx.recipe.name} {ctx.ds}", params={}, tags=tags):
-        import mlflow
-
-        mlflow.log_metrics(figures)
-        mlflow.log_text(text, "report.txt")
-        versions = {
-            f"version {table.name}": str(ctx.lake.open(table).version())
-            for table in JOB.reads
-            if ctx.lake.exists(table)
-        }
-        mlflow.set_tags(versions)
+    tags = {"feeds_hash": feeds.hash, "recipe_hash": ctx.recipe.hash, "ds": str(ctx.ds), "report": str(target)}
+    tags |= {
+        f"version {table.name}": str(ctx.lake.open(table).version()) for table in JOB.reads if ctx.lake.exists(table)
+    }
+    log_to_mlflow(ctx, "nightly_feed", html, tags, figures, {"report.txt": text})
 
 
-def funnel(lake: Lake, ds: date) -> list[tuple[str, int, float]]:
-    """Returns stage, rows published for `ds`, and seconds until they were, for every stage that was published."""
-    found = []
-    for label, tables in FUNNEL:
-        publishes = [publish for table in tables if (publish := _publish_of(lake, table, ds))]
-        if publishes:
-            rows = sum(publish.days[str(ds)].rows for publish in publishes)
-            found.append((label, rows, max(publish.seconds for publish in publishes)))
-    return found
-
-
-def _publish_of(lake: Lake, table: Table, ds: date) -> Publish | None:
-    return next((publish for publish in lake.history(table) if str(ds) in publish.days), None)
+def night_page(settings: Settings, ds: date, recipe: Recipe) -> str:
+    """Returns the night as one HTML page; raises MissingDataError where no feeds were published for `ds`."""
+    lake = Lake(settings.lake)
+    feeds = lake.read_arrow(FEEDS, [ds], ["user_id", "tier"])
+    users = len(feeds["user_id"].unique())
+    own = _feed_of(lake, ds, feeds, None).slice(0, SHOWN_SLOTS).to_pylist()
+    sections = [
+        section("The funnel, and what is lost in it", lambda: lost(lake, ds, recipe, users)),
+        section("The ranker", lambda: ranker(lake, ds, recipe)),
+        section("Who is champion", lambda: decision(lake, ds, recipe)),
+        section("Calibration", lambda: calibration(lake, ds, recipe)),
+        section("Candidate sources", lambda: sources(lake, ds, recipe)),
+        section("Feeds", lambda: feeds_over_nights(lake, ds, recipe)),
+        section("Value weights", lambda: trade_off(settings, ds, recipe)),
+        section("Parity and freshness of features", lambda: drift(lake, ds, recipe)),
+        section("One feed", lambda: one_feed(own)),
+    ]
+    subtitle = f"Recipe {recipe.name} ({recipe.hash}) · {feeds.num_rows:,} slots for {users:,} users, {_tiers(feeds)}"
+    return page(f"Night of {ds}", subtitle, sections)
 
 
 def night_report(settings: Settings, ds: date, recipe: Recipe, user_id: int | None) -> str:
@@ -89,11 +87,9 @@ def night_report(settings: Settings, ds: date, recipe: Recipe, user_id: int | No
     feeds = lake.read_arrow(FEEDS, [ds], ["user_id", "tier"])
     lines = [f"Night of {ds} · recipe {recipe.name} ({recipe.hash})", "", "Funnel"]
     lines += [f"  {label:15} {rows:>12,} rows  {seconds:8.1f} s" for label, rows, seconds in funnel(lake, ds)]
-    tiers = feeds["tier"].value_counts().to_pylist()
-    shares = ", ".join(f"{tier['values']} {tier['counts'] / feeds.num_rows:.1%}" for tier in tiers)
-    lines += [f"  feeds for {len(feeds['user_id'].unique()):,} users; slots by tier: {shares}", ""]
+    lines += [f"  feeds for {len(feeds['user_id'].unique()):,} users; slots by tier: {_tiers(feeds)}", ""]
     lines += [
-        *sources(lake, ds, recipe),
+        *source_lines(lake, ds, recipe),
         "",
         *_ranker(lake, ds, recipe),
         "",
@@ -102,6 +98,8 @@ def night_report(settings: Settings, ds: date, recipe: Recipe, user_id: int | No
         "Open next",
     ]
     lines += [
+        "  the night as a page, with figures:",
+        f"  {path(settings, recipe, 'night', ds)}",
         "  make ui                      Airflow and MLflow in the browser",
         f"  reelfeed report --ds {ds} --user ID    another user's feed",
         "  what Great Expectations saw (Data Docs):",
@@ -132,7 +130,13 @@ def _ranker(lake: Lake, ds: date, recipe: Recipe) -> list[str]:
     return lines
 
 
-def _one_feed(lake: Lake, ds: date, feeds: pyarrow.Table, user_id: int | None) -> list[str]:
+def _tiers(feeds: pyarrow.Table) -> str:
+    tiers = feeds["tier"].value_counts().to_pylist()
+    return ", ".join(f"{tier['values']} {tier['counts'] / feeds.num_rows:.1%}" for tier in tiers)
+
+
+def _feed_of(lake: Lake, ds: date, feeds: pyarrow.Table, user_id: int | None) -> pyarrow.Table:
+    """Returns the slots of `user_id`, by default of the first user of `feeds` with a personal one."""
     import pyarrow.compute as pc
 
     if user_id is None:
@@ -142,8 +146,16 @@ def _one_feed(lake: Lake, ds: date, feeds: pyarrow.Table, user_id: int | None) -
     own = lake.dataset(FEEDS).to_table(filter=mine).sort_by("slot")
     if not own.num_rows:
         raise MissingDataError(f"user {user_id} has no feed that night", where="table feeds")
-    lines = [f"Feed of user {user_id}, first {SHOWN_SLOTS} of {own.num_rows} slots"]
-    return lines + [_slot(row) for row in own.slice(0, SHOWN_SLOTS).to_pylist()]
+    return own
+
+
+def _one_feed(lake: Lake, ds: date, feeds: pyarrow.Table, user_id: int | None) -> list[str]:
+    own = _feed_of(lake, ds, feeds, user_id)
+    shown = own.slice(0, SHOWN_SLOTS).to_pylist()
+    return [
+        f"Feed of user {shown[0]['user_id']}, first {SHOWN_SLOTS} of {own.num_rows} slots",
+        *[_slot(row) for row in shown],
+    ]
 
 
 def _slot(row: dict[str, Any]) -> str:
@@ -160,7 +172,7 @@ JOB = Job(
     owner="feed-ranking",
     reads=(
         *(FEEDS, IMPRESSIONS, QUARANTINED, SOURCE_MODELS, SOURCE_FITS, SOURCE_QUALITY, CANDIDATES, SCORED_CANDIDATES),
-        *(PRERANKS, EVALUATIONS, PROMOTIONS),
+        *(PRERANKS, EVALUATIONS, PROMOTIONS, COHORT_CALIBRATIONS, STAGE_RECALL, FEED_METRICS, PARITY, HEALTH),
     ),
     writes=(),
     run=run,

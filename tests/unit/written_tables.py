@@ -8,17 +8,27 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, Schema, write_deltalake
+from deltalake import CommitProperties, write_deltalake
 
-from core.lake import PROVENANCE, Lake, spark_schema
+from core.lake import PROVENANCE, Lake
 from core.table import Table
 
+TYPES = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
 EMPTY: dict[str, Any] = {"string": "", "boolean": False, "timestamp": None, "date": None}
 
 
 def write(lake: Lake, table: Table, day: date, rows: Sequence[Mapping[str, Any]], seconds: float = 1.0) -> None:
     """Writes `rows` as the partition `day` of `table`; a column that they lack is null, empty, false or 0."""
-    schema = pa.schema(Schema.from_json(spark_schema(table).json()).to_arrow())
+    schema = pa.schema([(column.name, _arrow(column.type)) for column in table.all_columns])
     default = {
         column.name: None if column.nullable else [] if column.type[:5] == "array" else EMPTY.get(column.type, 0)
         for column in table.columns
@@ -34,3 +44,13 @@ def write(lake: Lake, table: Table, day: date, rows: Sequence[Mapping[str, Any]]
         partition_by=["ds"],
         commit_properties=CommitProperties(custom_metadata={PROVENANCE: told}),
     )
+
+
+def _arrow(ddl: str) -> pa.DataType:
+    if ddl.startswith("array<"):
+        return pa.list_(_arrow(ddl[6:-1]))
+    if ddl.startswith("struct<"):
+        return pa.struct(
+            [(name, _arrow(kind)) for name, _, kind in (one.partition(":") for one in ddl[7:-1].split(","))]
+        )
+    return TYPES[ddl]
