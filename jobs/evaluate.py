@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from core.errors import MissingDataError
+from core.config import load
+from core.errors import MissingDataError, ReelfeedError
 from core.job import Job, JobContext
+from core.settings import CONF
 from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
+from core.tables.cohort_differences import TABLE as COHORT_DIFFERENCES
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from core.tables.videos import TABLE as VIDEOS
 from jobs.train_ranker import COLUMNS, EXPERIMENT, run_key
 from models.estimate import Figures
+from models.gate import Gate
 from models.heads import HEADS, head_labels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from models.cohort_differences import CohortDifference
     from models.cohorts import CohortCalibration
     from models.examples import Examples
+
+log = logging.getLogger("reelfeed")
 
 
 def run(ctx: JobContext) -> None:
@@ -31,8 +39,9 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
     from features.catalog import feature_names, neutral_values
     from models import registry
+    from models.cohort_differences import differences
     from models.cohorts import calibrations, cohorts
-    from models.evaluation import check_frozen, head_figures, list_figures, predict
+    from models.evaluation import change_figures, check_frozen, head_figures, list_figures, predict
     from models.examples import at_scoring, examples
 
     names = feature_names()
@@ -42,14 +51,21 @@ def run(ctx: JobContext) -> None:
     trained = tonights_ranker(ctx)
     challenger = registry.load_version(ctx.settings, ctx.recipe.name, trained["version"])
     predictions = {"challenger": predict(challenger, rows, names)}
-    champion = registry.champion(ctx.settings, ctx.recipe.name, before=ctx.ds)
-    if champion and champion[0].model_id != challenger.model_id:
-        predictions["champion"] = predict(champion[0], rows, names)
-    figures = list_figures(rows, predictions, ctx.settings.seed) | head_figures(rows, predictions)
-    by_cohort = calibrations(rows, predictions["challenger"], cohorts(rows, names, _tags(ctx, rows)))
+    champion = _champion(ctx, rows, names, challenger.model_id)
+    if champion is not None:
+        predictions["champion"] = champion
+    seed = ctx.settings.seed
+    figures = list_figures(rows, predictions, seed) | head_figures(rows, predictions)
+    figures |= change_figures(rows, predictions, ctx.recipe.value, seed)
+    groups = cohorts(rows, names, _tags(ctx, rows))
+    held = calibrations(rows, predictions["challenger"], groups)
+    least = load(Gate, CONF / "gate.toml").cohort_rows
+    differ = () if champion is None else differences(rows, predictions["challenger"], champion, groups, least, seed)
     with tracking.run(ctx.settings, EXPERIMENT, run_key(ctx)):
         _log_figures(rows, predictions["challenger"], figures)
-        _log_calibrations(by_cohort)
+        _log_cohorts("cohort_calibrations", held)
+        if differ:
+            _log_cohorts("cohort_differences", differ)
     users = len(set(rows.user.tolist()))
     published = [
         {
@@ -67,8 +83,9 @@ def run(ctx: JobContext) -> None:
         for (system, head, metric), figure in sorted(figures.items())
     ]
     ctx.publish(EVALUATIONS, ctx.spark.createDataFrame(published, spark_schema(EVALUATIONS)))
-    held = [{"recipe": ctx.recipe.name, **asdict(one), "ds": ctx.ds} for one in by_cohort]
-    ctx.publish(COHORT_CALIBRATIONS, ctx.spark.createDataFrame(held, spark_schema(COHORT_CALIBRATIONS)))
+    for table, cohort_rows in ((COHORT_CALIBRATIONS, held), (COHORT_DIFFERENCES, differ)):
+        told = [{"recipe": ctx.recipe.name, **asdict(one), "ds": ctx.ds} for one in cohort_rows]
+        ctx.publish(table, ctx.spark.createDataFrame(told, spark_schema(table)))
 
 
 def tonights_ranker(ctx: JobContext) -> dict[str, Any]:
@@ -83,6 +100,22 @@ def tonights_ranker(ctx: JobContext) -> dict[str, Any]:
     )
 
 
+def _champion(ctx: JobContext, rows: Examples, names: tuple[str, ...], challenger: str) -> NDArray[np.float64] | None:
+    """Returns the champion's predictions; None on the first night, and where it is the `challenger` or cannot score."""
+    from models import registry
+    from models.evaluation import predict
+
+    version = registry.champion_version(ctx.settings, ctx.recipe.name, before=ctx.ds)
+    if version is None:
+        return None
+    try:
+        champion = registry.load_servable(ctx.settings, ctx.recipe.name, version, names)
+    except ReelfeedError as error:
+        log.warning("evaluate: the champion can no longer score, and nothing is compared with it: %s", error.what)
+        return None
+    return None if champion.model_id == challenger else predict(champion, rows, names)
+
+
 def _tags(ctx: JobContext, rows: Examples) -> NDArray[np.int64]:
     """Returns the first tag of every row's video, -1 where it has none."""
     import numpy as np
@@ -95,13 +128,13 @@ def _tags(ctx: JobContext, rows: Examples) -> NDArray[np.int64]:
     return np.where(ids[place] == rows.video, tags[place], -1).astype(np.int64)
 
 
-def _log_calibrations(by_cohort: Sequence[CohortCalibration]) -> None:
+def _log_cohorts(name: str, by_cohort: Sequence[CohortCalibration | CohortDifference]) -> None:
     import mlflow
     import pandas as pd
 
     table = pd.DataFrame([asdict(one) for one in by_cohort])
-    mlflow.log_text(table.to_csv(index=False), "cohort_calibrations.csv")
-    mlflow.log_text(table.to_html(index=False, float_format="%.3f"), "cohort_calibrations.html")
+    mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
+    mlflow.log_text(table.to_html(index=False, float_format="%.3f"), f"{name}.html")
 
 
 def _log_figures(rows: Examples, challenger: NDArray[np.float64], figures: Figures) -> None:
@@ -139,6 +172,6 @@ JOB = Job(
     doc=__doc__,
     owner="feed-ranking",
     reads=(TRAINING_EXAMPLES, RANKERS, VIDEOS),
-    writes=(EVALUATIONS, COHORT_CALIBRATIONS),
+    writes=(EVALUATIONS, COHORT_CALIBRATIONS, COHORT_DIFFERENCES),
     run=run,
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ContractError
-from models.bootstrap import estimates
+from models.bootstrap import all_sums, estimate, estimates
 from models.estimate import Estimate
 from models.examples import Examples
-from models.gate import HEAD
+from models.gate import CHANGED, HEAD, VALUE
 from models.heads import HEADS, head_names
-from models.metrics import list_sums, prediction_metrics
+from models.metrics import CUTOFF, list_sums, prediction_metrics, ratio, tie_order
 from models.ranker import Ranker
+from models.value import values
 
 Predictions = dict[str, NDArray[np.float64]]
 """Calibrated predictions (rows, heads in the order of HEADS) by system, NaN for a head that the system lacks."""
@@ -85,4 +88,36 @@ def head_figures(rows: Examples, predictions: Predictions) -> dict[tuple[str, st
             labels = observed[there].astype(np.float64)
             for metric, value in prediction_metrics(head.kind, labels, of_heads[there, column]).items():
                 found[system, head.name, metric] = Estimate(value, None, None)
+    return found
+
+
+def change_figures(
+    rows: Examples, predictions: Predictions, weights: Mapping[str, float], seed: int
+) -> dict[tuple[str, str, str], Estimate]:
+    """Returns what share of the first CUTOFF places of a list gets another video by the challenger than by champion.
+
+    Lists are ordered as a feed is, by the value that `weights` give. Nothing where there is no champion, or no list is
+    longer than CUTOFF; the mean is over the users whose is.
+    """
+    if "champion" not in predictions:
+        return {}
+    _, user = np.unique(rows.user, return_inverse=True)
+    long = np.bincount(user) > CUTOFF
+    if not long.any():
+        return {}
+    first = [
+        _first(user, rows.video, values(np.nan_to_num(predictions[system]), weights))
+        for system in ("challenger", "champion")
+    ]
+    changed = 1 - np.bincount(user, first[0] & first[1])[long] / CUTOFF
+    drawn = all_sums(np.column_stack([changed, np.ones_like(changed)]), seed)
+    return {("challenger_minus_champion", VALUE, CHANGED): estimate(ratio(drawn[:, 0], drawn[:, 1]))}
+
+
+def _first(user: NDArray[np.intp], video: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Returns which rows (rows,) are among the CUTOFF best of their user, whose numbers run from 0."""
+    order = np.lexsort((tie_order(video), -value, user))
+    begins = np.searchsorted(user[order], user[order])
+    found = np.empty(len(user), np.bool_)
+    found[order] = np.arange(len(user)) - begins < CUTOFF
     return found

@@ -166,6 +166,19 @@ def night(settings: Settings, logs: str, logs_dir: str, ds: date | None, recipe:
 
 
 @cli.command()
+@recipe_option
+@click.option("--model", "version", type=int, required=True, help="Its version in MLflow's registry.")
+@ds_option
+@click.option("--reason", required=True, help="Why the gate is overruled; the ledger keeps it.")
+@click.pass_obj
+def promote(settings: Settings, recipe: str, version: int, ds: date, reason: str) -> None:
+    """Make a model champion by hand, with a reason."""
+    from reelfeed.promote import promote as put_in_place
+
+    click.echo(put_in_place(settings, load_recipe(recipe), version, ds, reason))
+
+
+@cli.command()
 @click.pass_obj
 def doctor(settings: Settings) -> None:
     """Say what is wrong with this environment and how to mend it."""
