@@ -282,13 +282,27 @@ class Lake:
         delta.update_incremental()
         return int(delta.version())
 
-    def vacuum(self, table: Table, retention: timedelta) -> list[str]:
-        """Deletes files that no version younger than `retention` names, and returns their paths.
+    def vacuum(self, table: Table, retention: timedelta, keep: Sequence[int] = ()) -> list[str]:
+        """Deletes files that neither a version younger than `retention` nor one of `keep` names; returns their paths.
 
         Files of killed publishes go too, so `retention` must be longer than the longest publish takes.
         """
         hours = int(retention.total_seconds() // 3600)
-        return list(self.open(table).vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True))
+        gone = self.open(table).vacuum(
+            hours, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=sorted(set(keep)) or None
+        )
+        return list(gone)
+
+    def is_whole(self, table: Table, day: date, version: int) -> bool:
+        """Whether the rows of `day` at `version` can still be read: it is known, and all its files are there."""
+        from pyarrow import fs
+
+        try:
+            files = self.files(table, [day], version)
+        except MissingDataError:
+            return False
+        located = [fs.FileSystem.from_uri(address(file)) for file in files]
+        return all(store.get_file_info(path).type == fs.FileType.File for store, path in located)
 
 
 def spark_schema(table: Table) -> StructType:

@@ -40,6 +40,21 @@ class SplitSettings:
 
 
 @dataclass(frozen=True)
+class ServingSettings:
+    """The key-value store that feeds are handed to, and how long what was published is kept.
+
+    `store_uri` is empty (folder `store` below the home), a folder, or redis://HOST:PORT/DB. The feeds of a
+    version are spread over `parts` hashes. The store forgets a feed `ttl_hours` after it was written. What was
+    published in the last `rollback_days` can be restored: `reelfeed vacuum` keeps its files.
+    """
+
+    store_uri: str
+    parts: int
+    ttl_hours: int
+    rollback_days: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that differs from one installation to the next.
 
@@ -60,6 +75,7 @@ class Settings:
     carry_from_tiles: int
     spark: SparkSettings
     split: SplitSettings
+    serving: ServingSettings
     mlflow_uri: str = ""
     lake_uri: str = ""
 
@@ -70,6 +86,10 @@ class Settings:
     @property
     def lake(self) -> str:
         return self.lake_uri or str(self.home_path / "lake")
+
+    @property
+    def store(self) -> str:
+        return self.serving.store_uri or str(self.home_path / "store")
 
     @property
     def tracking_uri(self) -> str:

@@ -6,13 +6,15 @@ import json
 import logging
 import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from jinja2 import pass_context
 
@@ -80,6 +82,30 @@ class RunJob(SparkSubmitOperator):
             raise
 
 
+class RunCommand(BaseOperator):
+    """One command of `reelfeed`, each argument its own: nothing that a form holds reaches a shell."""
+
+    template_fields = ("application_args",)
+
+    def __init__(self, *, application_args: Sequence[str], **others: Any) -> None:
+        super().__init__(**others)
+        self.application_args = application_args
+
+    def execute(self, context: Context) -> None:
+        """Runs the command; raises AirflowFailException for a fault to mend, AirflowException for one to try again."""
+        strangers = misspelt(context["dag_run"].conf or {}, self.dag.params)
+        if strangers:
+            raise AirflowFailException(f"unknown params {', '.join(strangers)}; there are {', '.join(self.dag.params)}")
+        command = [sys.executable, str(APPLICATION), *self.application_args]
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        log.info("%s", done.stdout)
+        if done.returncode:
+            fault = AirflowFailException if done.returncode in FOR_A_PERSON_TO_MEND else AirflowException
+            raise fault("".join(done.stdout.rpartition("error: ")[1:]) or f"exit code {done.returncode}")
+
+
 def nightly(name: str, *, doc: str, owner: str, at: str, jobs: Sequence[str], tags: Sequence[str] = ()) -> DAG:
     """Returns the DAG `name` that runs `jobs` every night at `at` (HH:MM, UTC) for the day before.
 
@@ -136,6 +162,31 @@ def number(title: str, doc: str, minimum: float, maximum: float, *, whole: bool)
     return Param(
         None, type=["null", kind], minimum=minimum, maximum=maximum, title=title, description=f"{doc} {bounds}"
     )
+
+
+def commanded(name: str, *, doc: str, owner: str, params: Mapping[str, Param], tags: Sequence[str] = ()) -> DAG:
+    """Returns the DAG `name` that runs `reelfeed NAME` when someone asks for it, each of `params` an option of it."""
+    with DAG(
+        name,
+        doc_md=doc,
+        description=_first_sentence(doc),
+        schedule=None,
+        start_date=FIRST_NIGHT,
+        catchup=False,
+        max_active_runs=1,
+        tags=["reelfeed", owner, *tags],
+        params=dict(params),
+        default_args={"owner": owner, "on_failure_callback": alert},
+    ) as dag:
+        RunCommand(
+            task_id=name,
+            doc_md=doc,
+            application_args=[name, *[f"--{param}={{{{ params.{param} }}}}" for param in params]],
+            retries=2,
+            retry_delay=RETRY_AFTER,
+            execution_timeout=timedelta(minutes=10),
+        )
+    return dag
 
 
 def asset(table: Table) -> Asset:
@@ -213,7 +264,7 @@ def day(context: Mapping[str, Any]) -> str:
     The param ds where one was given; else the day of the asset event that set the run off; else the first day of the
     run's data interval; for a run that has none, the day before it was asked for.
     """
-    if context["params"]["ds"]:
+    if context["params"].get("ds"):
         return str(context["params"]["ds"])
     announced = [event.extra["ds"] for events in _triggers(context) for event in events if "ds" in event.extra]
     if announced:

@@ -153,6 +153,29 @@ def report(settings: Settings, ds: date, recipe: str, user: int | None) -> None:
 
 
 @cli.command()
+@recipe_option
+@click.option("--to", default="", help="Number or night (YYYY-MM-DD) of a publication; default: the one before.")
+@click.option("--reason", required=True, help="Why, for the ledger (table publications).")
+@click.pass_obj
+def rollback(settings: Settings, recipe: str, to: str, reason: str) -> None:
+    """Serve an earlier publication of feeds again."""
+    from reelfeed.rollback import roll_back
+
+    click.echo(roll_back(settings, load_recipe(recipe), to, reason))
+
+
+@cli.command()
+@click.pass_obj
+def vacuum(settings: Settings) -> None:
+    """Delete the files of old versions of all tables, but of none that is served or can be rolled back to."""
+    from jobs._registry import all_tables
+    from reelfeed.vacuum import vacuum as swept
+
+    for line in swept(settings, all_tables()):
+        click.echo(line)
+
+
+@cli.command()
 @logs_option
 @logs_dir_option
 @click.option("--ds", type=DAY, default=None, help="The night's day; default: the last day of real logs.")

@@ -27,6 +27,8 @@ NIGHTLY = (
     "propose_candidates",
     "score_candidates",
     "build_feed",
+    "publish_feeds",
+    "export_feeds",
     "write_report",
 )
 

@@ -1,0 +1,309 @@
+"""Publication on tables made by hand: checks by name, a pointer that moves whole or not, rollback, retention."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis_server import redis_server
+
+from core.errors import UsageError
+from core.lake import Lake, spark_schema
+from core.recipe import load_recipe
+from core.run import Request, run_jobs
+from core.settings import Settings, load_settings, with_home
+from core.store import StoreError, open_store
+from core.table import Column, Table
+from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
+from core.tables.feeds import TABLE as FEEDS
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.publications import TABLE as PUBLICATIONS
+from core.tables.source_models import TABLE as SOURCE_MODELS
+from core.tables.users import TABLE as USERS
+from core.tables.videos import TABLE as VIDEOS
+from jobs._publications import ledger, served
+from jobs._registry import all_jobs
+from models.feed_checks import CHECKS, Limits, checked
+from models.handoff import current, look_up
+from reelfeed.rollback import roll_back
+from reelfeed.vacuum import vacuum
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+MONDAY, TUESDAY, WEDNESDAY = (date(2026, 1, 5) + timedelta(days=i) for i in range(3))
+RECIPE = replace(load_recipe("for_you"), length=3)
+JOBS = all_jobs()
+NEUTRAL: dict[str, Any] = {"string": "", "bigint": 0, "int": 0, "double": 0.0, "boolean": False, "array": []}
+"""What a column holds that the test says nothing of, by its type."""
+
+USER_IDS, MET, HIDDEN = (1, 2, 3), 7, 8
+FEED = {user: [user, user + 1, user + 2] for user in USER_IDS}
+
+
+def put(lake: Lake, spark: SparkSession, table: Table, rows: dict[date, list[dict[str, Any]]]) -> None:
+    """Publishes `rows` by day of `table`, the columns they leave out null or neutral."""
+    neutral = {column.name: _neutral(column) for column in table.columns}
+    filled = [neutral | row | {"ds": day} for day, of_day in rows.items() for row in of_day]
+    frame = spark.createDataFrame(filled, spark_schema(table)).coalesce(1)
+    lake.publish(frame, table, list(rows), validate=lambda *_: [], job="hand", seconds=lambda: 0.0, reads={})
+
+
+def _neutral(column: Column) -> Any:
+    if column.nullable:
+        return None
+    if column.minimum is not None and column.type == "double":
+        return column.minimum
+    return column.choices[0] if column.choices else NEUTRAL.get(column.type.partition("<")[0])
+
+
+def put_feeds(lake: Lake, spark: SparkSession, feeds: dict[date, dict[int, list[int]]]) -> None:
+    rows = {
+        day: [
+            {"recipe": RECIPE.name, "user_id": user, "slot": slot, "video_id": video}
+            for user, videos in of_day.items()
+            for slot, video in enumerate(videos, start=1)
+        ]
+        for day, of_day in feeds.items()
+    }
+    put(lake, spark, FEEDS, rows)
+
+
+@pytest.fixture(scope="module")
+def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three users of two segments, eight videos, and two nights of good feeds, the first of them served."""
+    home = tmp_path_factory.mktemp("made")
+    local = load_settings("local")
+    settings = with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home)
+    lake, days = Lake(str(home / "lake")), (MONDAY, TUESDAY)
+    activities = zip(USER_IDS, ("full_active", "full_active", "newcomer"), strict=True)
+    members = [{"user_id": user, "activity": activity} for user, activity in activities]
+    put(lake, spark, USERS, dict.fromkeys(days, members))
+    videos = [{"video_id": video, "is_visible": video != HIDDEN} for video in range(1, HIDDEN + 1)]
+    put(lake, spark, VIDEOS, dict.fromkeys(days, videos))
+    put(lake, spark, IMPRESSIONS, {day: [{"user_id": 1, "video_id": MET, "shown_on": day}] for day in days})
+    lists = [("everyone", 0, [8, 6, 5, 4, 3]), ("segment", 1, [8, 7, 6]), ("segment", 2, [2, 1])]
+    links = [
+        {"part": part, "entity_id": of, "target_id": video, "score": 1.0 / place}
+        for part, of, listed in lists
+        for place, video in enumerate(listed, start=1)
+    ]
+    links += [{"part": "member", "entity_id": user, "target_id": of} for user, of in ((1, 1), (2, 1), (3, 2))]
+    trending = [{"source": "trending"} | link for link in links]
+    put(lake, spark, SOURCE_MODELS, dict.fromkeys(days, trending))
+    put_feeds(lake, spark, {MONDAY: FEED, TUESDAY: {user: videos[::-1] for user, videos in FEED.items()}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REELFEED_HOME", str(home))
+        publish(settings, MONDAY)
+    return home
+
+
+@pytest.fixture
+def nights(made: Path, lake: Lake, settings: Settings) -> Lake:
+    """That installation, a test's own."""
+    shutil.copytree(made, settings.home_path)
+    return lake
+
+
+def publish(settings: Settings, day: date, jobs: Sequence[str] = ("publish_feeds", "export_feeds")) -> None:
+    run_jobs(JOBS, jobs, Request(day, day, RECIPE, "simulated", ""), settings)
+
+
+def shown(settings: Settings, user: int = 1, segment: str = "") -> tuple[int, ...]:
+    return look_up(open_store(settings.store), RECIPE.name, user, segment).videos
+
+
+def actions(lake: Lake) -> list[tuple[int, str, date, int | None]]:
+    return [(row["number"], row["action"], row["feeds_ds"], row["previous"]) for row in ledger(lake, RECIPE.name)]
+
+
+def test_a_night_is_published_handed_over_and_run_again_changes_nothing(nights: Lake, settings: Settings) -> None:
+    assert shown(settings) == (1, 2, 3)
+    assert shown(settings, 9, "full_active") == (7, 6), "video 8 may not be shown"
+    assert shown(settings, 9, "newcomer") == (2, 1)
+    assert shown(settings, 9, "unheard of") == (6, 5, 4), "the best of all, as long as a feed"
+    publish(settings, TUESDAY)
+    assert shown(settings) == (3, 2, 1)
+    assert actions(nights) == [(1, "published", MONDAY, None), (2, "published", TUESDAY, 1)]
+    (row,) = [row for row in ledger(nights, RECIPE.name) if row["number"] == 2]
+    assert (row["valid_from"], row["valid_until"]) == ("2026-01-07T03:00", "2026-01-10T03:00")
+    assert [reason.split()[0] for reason in row["reasons"]] == list(CHECKS)
+    versions = [nights.open(table).version() for table in (PUBLICATIONS, FALLBACK_FEEDS)]
+    written = {path: path.stat().st_mtime_ns for path in Path(settings.store).rglob("*") if path.is_file()}
+    for day in (MONDAY, TUESDAY):
+        publish(settings, day)
+    assert [nights.open(table).version() for table in (PUBLICATIONS, FALLBACK_FEEDS)] == versions
+    assert {path: path.stat().st_mtime_ns for path in Path(settings.store).rglob("*") if path.is_file()} == written
+
+
+BROKEN = {
+    "seen": {1: [7, 2, 3]},
+    "repeated": {1: [1, 2, 2]},
+    "unshowable": {1: [1, 2, 8]},
+    "short": {1: [1, 2]},
+    "missing": {1: []},
+    "cold": {3: []},
+    "same": {1: [4, 5, 6], 2: [4, 5, 6], 3: [4, 5, 6]},
+}
+
+
+def test_every_complaint_is_found_by_its_own_check(spark: SparkSession) -> None:
+    def frame(ddl: str, rows: list[tuple[int, ...]]) -> DataFrame:
+        return spark.createDataFrame(rows, ddl)
+
+    met, users = frame("user_id long, video_id long", [(1, 7)]), frame("user_id long", [(user,) for user in USER_IDS])
+    showable = frame("video_id long", [(video,) for video in range(1, 8)])
+    limits = Limits(*[0.0] * 6, same=0.5)
+    also = {"missing": {"short"}, "cold": {"short", "missing"}}
+    for name, broken in ({"": {}} | BROKEN).items():
+        feeds = FEED | broken
+        rows = [(user, slot, video) for user in feeds for slot, video in enumerate(feeds[user], start=1)]
+        found = checked(
+            frame("user_id long, slot int, video_id long", rows), met, users, showable, RECIPE.length, limits
+        )
+        failed = {check.name for check in found if not check.holds}
+        assert failed == ({name} | also.get(name, set()) if name else set())
+    assert [str(check) for check in found if not check.holds] == [
+        "same 100.00% (3 of 3 feeds begin with the same ten videos), more than 50.00%"
+    ]
+
+
+def test_who_has_met_nearly_everything_is_promised_no_more_than_what_is_left(spark: SparkSession) -> None:
+    met = spark.createDataFrame([(1, video) for video in (1, 2, 3, 9)], "user_id long, video_id long")
+    users, showable = spark.range(1, 3).toDF("user_id"), spark.range(1, 5).toDF("video_id")
+    feeds = spark.createDataFrame([(1, 1, 4), (2, 1, 1), (2, 2, 2), (2, 3, 3)], "user_id long, slot int, video_id long")
+    found = checked(feeds, met, users, showable, 3, Limits(*[0.0] * 6, same=0.5))
+    assert all(check.holds for check in found), [str(check) for check in found]
+
+
+def test_bad_feeds_are_withheld_with_an_alert_and_the_earlier_ones_stay(
+    nights: Lake, settings: Settings, spark: SparkSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    put_feeds(nights, spark, {TUESDAY: FEED | {1: [7, 2, 8]}})
+    for _ in range(2):
+        publish(settings, TUESDAY)
+    assert actions(nights) == [(1, "published", MONDAY, None), (2, "withheld", TUESDAY, 1)]
+    assert shown(settings) == (1, 2, 3)
+    alerts = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "withheld: seen 11.11% (1 of 9 slots" in alerts[0]
+    assert "unshowable 11.11%" in alerts[0]
+    assert alerts[1] == "publication 1 of 2026-01-05 goes on being served"
+    put_feeds(nights, spark, {TUESDAY: FEED | {1: [4, 5, 6]}})
+    publish(settings, TUESDAY)
+    assert actions(nights)[-1] == (3, "published", TUESDAY, 1)
+    assert shown(settings) == (4, 5, 6)
+
+
+def test_an_old_night_run_again_does_not_take_the_place_of_a_newer_one(
+    nights: Lake, settings: Settings, spark: SparkSession
+) -> None:
+    publish(settings, TUESDAY, ["publish_feeds"])
+    put_feeds(nights, spark, {MONDAY: FEED | {1: [4, 5, 6]}})
+    publish(settings, MONDAY)
+    assert actions(nights)[1:] == [(2, "published", TUESDAY, 1), (3, "withheld", MONDAY, 2)]
+    assert shown(settings) == (3, 2, 1)
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def test_killed_at_any_commit_of_a_publication_the_earlier_feeds_stay(
+    nights: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, now = Lake._commit, served(ledger(nights, RECIPE.name))
+    for dies_at in (FALLBACK_FEEDS, PUBLICATIONS):
+
+        def dying(lake: Lake, table: Table, *others: Any, dies_at: Table = dies_at) -> int:
+            if table is dies_at:
+                raise Killed
+            return commit(lake, table, *others)
+
+        monkeypatch.setattr(Lake, "_commit", dying)
+        with pytest.raises(Killed):
+            publish(settings, TUESDAY, ["publish_feeds"])
+        assert served(ledger(nights, RECIPE.name)) == now, dies_at.name
+        monkeypatch.setattr(Lake, "_commit", commit)
+    publish(settings, TUESDAY)
+    assert shown(settings) == (3, 2, 1)
+
+
+def test_rollback_serves_an_earlier_night_again_and_a_night_run_again_leaves_it_so(
+    nights: Lake, settings: Settings, spark: SparkSession
+) -> None:
+    publish(settings, TUESDAY)
+    said = roll_back(settings, RECIPE, "", "too many cats")
+    assert said.endswith(
+        "publication 1, the feeds of 2026-01-05, is served again instead of 2 of 2026-01-06: too many cats"
+    )
+    assert shown(settings) == (1, 2, 3)
+    assert actions(nights)[-1] == (3, "rolled_back", MONDAY, 2)
+    row = served(ledger(nights, RECIPE.name))
+    assert row is not None
+    assert (row["reasons"], row["valid_until"], row["ds"]) == (["too many cats"], "2026-01-10T03:00", TUESDAY)
+    publish(settings, TUESDAY, ["publish_feeds"])
+    with pytest.raises(UsageError, match="no publication before the one"):
+        roll_back(settings, RECIPE, "", "again")
+    roll_back(settings, RECIPE, "2026-01-06", "cats are fine")
+    assert shown(settings) == (3, 2, 1)
+    assert actions(nights)[-1] == (4, "rolled_back", TUESDAY, 3)
+    roll_back(settings, RECIPE, "2", "cats are fine")
+    assert len(actions(nights)) == 4, "it was served already"
+
+
+def test_a_version_that_is_unknown_or_gone_is_told_with_those_there_are(
+    nights: Lake, settings: Settings, spark: SparkSession
+) -> None:
+    publish(settings, TUESDAY, ["publish_feeds"])
+    with pytest.raises(UsageError, match="no publication '9'") as raised:
+        roll_back(settings, RECIPE, "9", "why not")
+    assert raised.value.choices == ("1 (2026-01-05)", "2 (2026-01-06)")
+    for file in nights.files(FEEDS, [MONDAY]):
+        Path(file).unlink()
+    with pytest.raises(UsageError, match="files of the publication '1' are gone") as raised:
+        roll_back(settings, RECIPE, "1", "why not")
+    assert raised.value.choices == ("2 (2026-01-06)",)
+    assert shown(settings) == (1, 2, 3)
+
+
+def test_vacuum_takes_nothing_that_is_served_or_can_be_rolled_back_to(
+    nights: Lake, settings: Settings, spark: SparkSession
+) -> None:
+    publish(settings, TUESDAY, ["publish_feeds"])
+    roll_back(settings, RECIPE, "1", "too many cats")
+    # Every file of both publications is of an old version now.
+    put_feeds(nights, spark, dict.fromkeys((MONDAY, TUESDAY), FEED | {1: [4, 5, 6]}))
+    day_only = replace(settings, serving=replace(settings.serving, rollback_days=0))
+    vacuum(day_only, {FEEDS.name: FEEDS, FALLBACK_FEEDS.name: FALLBACK_FEEDS})
+    with pytest.raises(UsageError, match="are gone"):
+        roll_back(settings, RECIPE, "2", "it was not that bad")
+    shutil.rmtree(settings.store)
+    publish(settings, TUESDAY, ["export_feeds"])
+    assert shown(settings) == (1, 2, 3)
+
+
+def test_a_redis_that_dies_in_the_night_leaves_what_is_served_and_the_next_try_catches_up(
+    nights: Lake, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_server(tmp_path) as (address, process):
+        settings = replace(settings, serving=replace(settings.serving, store_uri=address))
+        publish(settings, MONDAY, ["export_feeds"])
+        assert shown(settings) == (1, 2, 3)
+        assert shown(settings, 9, "newcomer") == (2, 1)
+        process.kill()
+        process.wait()
+        with pytest.raises(StoreError, match="does not answer"):
+            publish(settings, TUESDAY)
+    assert "is not served yet" in caplog.records[-1].getMessage()
+    assert actions(nights)[-1] == (2, "published", TUESDAY, 1)
+    with redis_server(tmp_path) as (address, _):
+        settings = replace(settings, serving=replace(settings.serving, store_uri=address))
+        publish(settings, TUESDAY, ["export_feeds"])
+        assert current(open_store(address), RECIPE.name) is not None
+        assert shown(settings) == (3, 2, 1)
