@@ -81,7 +81,7 @@ def _written(ctx: JobContext, edition: Edition, decision: Decision, done: list[i
 
     part = F.pmod("user_id", F.lit(edition.parts))
     feeds = _rows(ctx, FEEDS, decision).where(~part.isin(done))
-    told = feed_values(feeds, edition.parts).mapInArrow(_writer(ctx.settings.store, edition), WRITTEN_DDL).collect()
+    told = feed_values(feeds, edition.parts).mapInArrow(writer(ctx.settings.store, edition), WRITTEN_DDL).collect()
     failed = sorted({tuple(row["error"]) for row in told if row["error"]})
     if failed:
         what, where, next_step = failed[0]
@@ -89,7 +89,7 @@ def _written(ctx: JobContext, edition: Edition, decision: Decision, done: list[i
     return sum(row["users"] for row in told), [row["part"] for row in told]
 
 
-def _writer(where: str, edition: Edition) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
+def writer(where: str, edition: Edition) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
     """Returns what writes a partition's feeds to the store at `where`: rows of WRITTEN_DDL, an error being one too."""
 
     def write(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:

@@ -23,7 +23,7 @@ from core.settings import ROOT
 from reelfeed.documents import write_block
 
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features", "search", "scoring", "rerank", "metrics", "training")
+PARTS = ("night", "features", "search", "scoring", "rerank", "metrics", "training", "export")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
@@ -35,6 +35,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
     Seconds are wall time; memory is the largest sum of resident sizes of all processes of a run, seen twice a second.
     Raises ReelfeedError where a night fails.
     """
+    from reelfeed.bench_export import bench_export
     from reelfeed.bench_features import bench_features
     from reelfeed.bench_metrics import bench_metrics
     from reelfeed.bench_rerank import bench_rerank
@@ -50,6 +51,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
         "rerank": bench_rerank,
         "metrics": bench_metrics,
         "training": bench_training,
+        "export": bench_export,
     }
     found = []
     for part in parts:

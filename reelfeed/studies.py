@@ -143,7 +143,11 @@ def ablation(settings: Settings, /, parts: tuple[str, ...], ds: date, first: dat
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["night", "features", "search", "scoring", "metrics", "training"]))
+@click.argument(
+    "parts",
+    nargs=-1,
+    type=click.Choice(["night", "features", "search", "scoring", "metrics", "training", "export"]),
+)
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
 def bench(parts: tuple[str, ...], runs: int) -> None:
     """Time and weigh PARTS, or all, into docs/benchmarks.md.
@@ -153,6 +157,7 @@ def bench(parts: tuple[str, ...], runs: int) -> None:
     scoring: seven heads of 200 trees over a million rows, beside LightGBM's own predict.
     metrics: every metric of five million scored impressions, with intervals, beside scikit-learn user by user.
     training: seven heads on 2 million rows, beside a call of LightGBM for each.
+    export: feeds into a Redis of this machine, beside a plain loop of SET.
     """
     from reelfeed.bench import PARTS, bench
 

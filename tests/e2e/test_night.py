@@ -17,6 +17,7 @@ from core.lake import Lake
 from core.recipe import load_recipe
 from core.run import run_jobs
 from core.settings import Settings, with_home
+from core.store import open_store
 from core.table import Table
 from core.tables.blends import TABLE as BLENDS
 from core.tables.embeddings import TABLE as EMBEDDINGS
@@ -32,6 +33,7 @@ from core.tables.videos import TABLE as VIDEOS
 from features.catalog import all_groups
 from jobs._registry import all_jobs
 from jobs.write_report import night_report
+from models.handoff import look_up
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -71,6 +73,21 @@ def test_every_user_has_a_whole_feed_without_repeats_seen_or_hidden_videos(night
         assert len(feed) == min(recipe.length, len(allowed - shown.get(user, set())))
     tiers = {user: {row["tier"] for row in feed} for user, feed in feeds.items()}
     assert all("personal" in tiers[user] for user in tiers if user in shown)
+
+
+def test_every_user_is_served_the_feed_that_was_published_and_a_stranger_their_segment_s_list(night: Settings) -> None:
+    store = open_store(str(night.home_path / "store"))
+    feeds: dict[int, dict[int, int]] = {}
+    for row in rows(night, FEEDS, NIGHT):
+        feeds.setdefault(row["user_id"], {})[row["slot"]] = row["video_id"]
+    for user, slots in feeds.items():
+        served = look_up(store, "for_you", user)
+        assert (served.tier, served.videos) == ("personal", tuple(slots[slot] for slot in sorted(slots)))
+    stranger = max(feeds) + 1
+    lists = {row["activity"]: look_up(store, "for_you", stranger, row["activity"]) for row in rows(night, USERS, NIGHT)}
+    assert {served.tier for served in lists.values()} == {"segment"}
+    popular = look_up(store, "for_you", stranger)
+    assert (popular.tier, len(popular.videos)) == ("popular", load_recipe("for_you").length)
 
 
 def test_every_slot_explains_itself(night: Settings) -> None:

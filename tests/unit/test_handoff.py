@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,15 +13,17 @@ from pathlib import Path
 
 import pytest
 from killed_export import PARTS, USERS, edition, export, videos
-from redis_server import redis_server
 
 from core.errors import MissingDataError, UsageError
 from core.redis_store import RedisStore
 from core.settings import ROOT
 from core.store import Store, StoreError, open_store
 from models.handoff import Served, current, look_up, parts_written, retire, switch
+from reelfeed.redis_server import redis_server
 
 OLD, NEW = 1, 2
+HAS_REDIS = shutil.which("redis-server") is not None
+NEEDS_REDIS = pytest.mark.skipif(not HAS_REDIS, reason="no redis-server on the PATH: apt-get install redis-server")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["file", "redis"])
+@pytest.fixture(params=["file", pytest.param("redis", marks=NEEDS_REDIS)])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "file":
         return str(tmp_path / "store")
@@ -150,6 +153,7 @@ def test_an_edition_of_other_parts_is_read_by_its_own(address: str) -> None:
     assert replace(told, parts=7).users_key(5) != told.users_key(5 % told.parts)
 
 
+@NEEDS_REDIS
 def test_a_redis_that_died_is_one_clear_error_without_its_password(tmp_path: Path) -> None:
     with redis_server(tmp_path) as (address, process):
         store = open_store(address.replace("redis://", "redis://user:secret@"))

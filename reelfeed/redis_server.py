@@ -1,4 +1,4 @@
-"""A real redis-server of a test's own: on a free loopback port, in a folder of its own, gone with the test."""
+"""A redis-server of one's own for a while, on a free loopback port and in its own folder: for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from core.errors import UsageError
 
 
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Yields the server's address and its process; skips the test where there is no redis-server."""
+    """Yields the server's address, once it answers, and its process; raises UsageError where none is installed."""
     program = shutil.which("redis-server")
     if program is None:
-        pytest.skip("no redis-server on the PATH: apt-get install redis-server")
+        raise UsageError("there is no redis-server on the PATH", next_step="apt-get install redis-server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
