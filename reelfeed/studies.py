@@ -146,7 +146,7 @@ def ablation(settings: Settings, /, parts: tuple[str, ...], ds: date, first: dat
 @click.argument(
     "parts",
     nargs=-1,
-    type=click.Choice(["night", "features", "search", "scoring", "metrics", "training", "export"]),
+    type=click.Choice(["night", "features", "search", "scoring", "rerank", "metrics", "training", "export"]),
 )
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
 def bench(parts: tuple[str, ...], runs: int) -> None:
