@@ -55,9 +55,9 @@ def model_card(
     split, partition = settings.split, trained.data.days[str(trained.ds)]
     lines = [
         f"# Ranker {ranker.model_id}",
-        f"For feed `{recipe.name}`, trained on {trained.ds}: {len(ranker.heads)} calibrated heads (LightGBM) on "
-        f"{len(ranker.features)} features, seed {settings.seed}. It orders a user's candidates by the value of its "
-        "predictions; it does not choose them.",
+        f"For feed `{recipe.name}`, trained on {trained.ds}: small boosted trees (LightGBM), each calibrated, on "
+        f"{len(ranker.features)} features, seed {settings.seed}. Predicts {', '.join(ranker.heads)}. Its predictions "
+        "order a user's candidates; it does not choose them.",
         "## Data",
         f"Table `training_examples`, ds {trained.ds}, version {trained.data.version}, content `{partition.hash}`, "
         f"{partition.rows:,} rows: {trained.train_rows:,} to train, {trained.validate_rows:,} to validate, "
