@@ -34,7 +34,7 @@ class Size:
 
     rows: int = 5_000_000
     users: int = 500_000
-    subset: int = 20_000
+    subset: int = 2_000
 
 
 @dataclass(frozen=True)
