@@ -46,6 +46,16 @@ def debiasing(settings: Settings, seeds: int) -> None:
     click.echo(measured(settings, seeds))
 
 
+@click.command("closed-loop")
+@click.option("--days", type=click.IntRange(1), default=5, show_default=True, help="Days that users live in the loop.")
+@click.pass_obj
+def closed_loop(settings: Settings, days: int) -> None:
+    """Measure what feeding a world with what was learnt from it does to it; writes docs/closed_loop.md."""
+    from reelfeed.closed_loop import closed_loop as lived
+
+    click.echo(lived(settings, days))
+
+
 @click.command("off-policy")
 @click.option("--from", "first", type=DAY, help="First day of the random slots; impressions before it tell popularity.")
 @click.option("--ds", type=DAY, help="Last day of the random slots.")
@@ -188,4 +198,4 @@ def bench_quality(
         click.echo(write_block("benchmarks.md", f"bench {part}", text))
 
 
-STUDIES = (explain, examination, debiasing, off_policy, ab_plan, weights, ablation, bench, bench_quality)
+STUDIES = (explain, examination, debiasing, off_policy, closed_loop, ab_plan, weights, ablation, bench, bench_quality)

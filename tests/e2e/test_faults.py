@@ -33,6 +33,7 @@ from jobs.write_report import night_report
 from models.model_rows import nothing
 from models.source import Known, all_sources
 from sim.logs import write_days
+from sim.user import MAIN_SURFACE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -171,6 +172,25 @@ def test_health_tells_how_late_every_group_is(night: Settings, logs: Path, tmp_p
     run_jobs(JOBS, ["check_health"], request(logs, NIGHT, NIGHT), settings)
     rows = Lake(settings.lake).read_arrow(HEALTH, [NIGHT]).to_pylist()
     assert {row["state"] for row in rows} == {"fresh"}
+
+
+def test_the_world_s_users_see_what_was_published_and_the_next_night_learns_of_it(
+    night: Settings, logs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(night.home_path, tmp_path / "home")
+    shutil.copytree(logs, tmp_path / "logs")
+    settings = small(tmp_path / "home")
+    run_jobs(JOBS, ["serve_world"], request(tmp_path / "logs", NIGHT, NIGHT), settings)
+    run_jobs(JOBS, ["ingest_events"], request(tmp_path / "logs", NEXT, NEXT), settings)
+    feeds = Lake(settings.lake).read_arrow(FEEDS, [NIGHT], ["user_id", "video_id", "is_exploration"]).to_pylist()
+    slots = {(row["user_id"], row["video_id"]): row["is_exploration"] for row in feeds}
+    shown = Lake(settings.lake).read_arrow(IMPRESSIONS, [NEXT]).to_pylist()
+    main = [row for row in shown if row["surface"] == MAIN_SURFACE and row["shown_on"] == NEXT]
+    of_feed = [row for row in main if (row["user_id"], row["video_id"]) in slots]
+    assert len(of_feed) > 0.8 * len(main)
+    explored = [row for row in of_feed if slots[row["user_id"], row["video_id"]]]
+    assert len(explored) > 10
+    assert all(row["is_random"] and 0 < row["propensity"] < 0.5 for row in explored)
 
 
 def test_recall_falls_from_stage_to_stage_and_every_source_tells_its_part(

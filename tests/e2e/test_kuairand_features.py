@@ -13,7 +13,6 @@ import pyarrow
 import pyarrow.compute as pc
 import pytest
 from kuairand import FIRST, kuairand_request, needs_kuairand
-from worlds import HISTORY, small
 
 from core.lake import Lake
 from core.run import run_jobs
@@ -32,15 +31,12 @@ pytestmark = needs_kuairand
 
 
 @pytest.fixture(scope="module")
-def here(spark: object, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An installation that ends with LAST, with training examples of a split of one day each."""
-    settings = small(tmp_path_factory.mktemp("home"))
-    settings = replace(settings, split=replace(settings.split, test_days=1, validate_days=1, train_rows_at_most=5_000))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("REELFEED_HOME", raising=False)
-        run_jobs(all_jobs(), (*HISTORY, "build_training_set"), kuairand_request(LAST), settings)
-        # The address of the lake depends on the environment, which is only now as it was at the run.
-        return replace(settings, lake_uri=settings.lake)
+def here(kuairand: Settings) -> Settings:
+    """The installation as of LAST, with training examples of a split of one day each."""
+    split = replace(kuairand.split, test_days=1, validate_days=1, train_rows_at_most=5_000)
+    settings = replace(kuairand, split=split)
+    run_jobs(all_jobs(), ["build_training_set"], kuairand_request(LAST), settings)
+    return settings
 
 
 @pytest.fixture(scope="module")
