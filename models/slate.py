@@ -100,8 +100,8 @@ def listed(batch: pyarrow.RecordBatch, plan: Plan) -> tuple[Lists, dict[str, NDA
     if plan.vectors:
         ids, columns["vectors"] = plan.vectors
         place = np.searchsorted(ids, columns["video_id"])
-        known = np.isin(columns["video_id"], ids)
-        columns["vector_at"] = np.where(known, place, len(ids))
+        is_known = np.append(ids, -1)[place] == columns["video_id"]
+        columns["vector_at"] = np.where(is_known, place, len(ids))
     return lists_of(rows, bounds), columns
 
 

@@ -120,27 +120,35 @@ def by_pandas(frame: pd.DataFrame, vectors: NDArray[np.float32]) -> pd.DataFrame
     frame = frame.sort_values(["value", "video_id"], ascending=[False, True]).reset_index(drop=True)
     relevance = (frame["value"] - frame["value"].min()) / (frame["value"].max() - frame["value"].min())
     of_each = vectors[frame["video_id"].to_numpy()]
-    likest, chosen = np.zeros(len(frame)), list[int]()
+    likest, is_left, chosen = np.zeros(len(frame)), np.ones(len(frame), bool), list[int]()
     for turn in range(min(LENGTH, len(frame))):
         score = relevance - UNLIKENESS / 100 * likest
-        pick = int(score.drop(index=chosen).idxmax())
+        pick = int(score[is_left].idxmax())
         chosen.append(pick)
+        is_left[pick] = False
         cosine = of_each @ of_each[pick]
         likest = np.maximum(likest, cosine) if turn else cosine
-    waiting = [*chosen, *frame.index.difference(chosen)]
+    waiting = [*chosen, *frame.index[is_left].tolist()]
+    kinds = {"topic_spread": frame["tag_id"].tolist(), "author_cap": frame["author_id"].tolist()}
     placed: list[int] = []
     while len(placed) < LENGTH and waiting:
-        kept = [_caps_kept(frame, placed, row) for row in waiting]
-        placed.append(waiting.pop(int(np.argmax(kept))))
+        best, best_kept = 0, -1
+        for place, row in enumerate(waiting):
+            kept = _caps_kept(kinds, placed, row)
+            if kept > best_kept:
+                best, best_kept = place, kept
+            if kept == len(CAPS):
+                break
+        placed.append(waiting.pop(best))
     made = frame.loc[placed, ["user_id", "video_id"]]
     return made.assign(slot=np.arange(1, len(placed) + 1, dtype=np.int32))[["user_id", "slot", "video_id"]]
 
 
-def _caps_kept(frame: pd.DataFrame, placed: list[int], row: int) -> int:
+def _caps_kept(kinds: dict[str, list[int]], placed: list[int], row: int) -> int:
     """Returns how many caps, from the first on, `row` keeps in the next slot."""
     for number, (name, (most, within)) in enumerate(CAPS.items()):
-        kinds = frame["tag_id" if name == "topic_spread" else "author_id"].to_numpy()
-        if (kinds[placed[-(within - 1) :]] == kinds[row]).sum() >= most:
+        of_rows = kinds[name]
+        if sum(of_rows[other] == of_rows[row] for other in placed[-(within - 1) :]) >= most:
             return number
     return len(CAPS)
 
