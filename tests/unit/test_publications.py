@@ -260,6 +260,7 @@ def test_a_version_that_is_unknown_or_gone_is_told_with_those_there_are(
 def test_vacuum_takes_nothing_that_is_served_or_can_be_rolled_back_to(
     nights: Lake, settings: Settings, spark: SparkSession
 ) -> None:
+    put_feeds(nights, TUESDAY, FEED | {2: [4, 5, 6]})
     publish(settings, TUESDAY, ["publish_feeds"])
     roll_back(settings, RECIPE, "1", "too many cats")
     # Every file of both publications is of an old version now.
@@ -287,7 +288,7 @@ def test_a_redis_that_dies_in_the_night_leaves_what_is_served_and_the_next_try_c
         process.wait()
         with pytest.raises(StoreError, match="does not answer"):
             publish(settings, TUESDAY)
-    assert "is not served yet" in caplog.records[-1].getMessage()
+    assert any("is not served yet" in record.getMessage() for record in caplog.records)
     assert actions(nights)[-1] == (2, "published", TUESDAY, 1)
     with redis_server(tmp_path) as (address, _):
         settings = replace(settings, serving=replace(settings.serving, store_uri=address))
