@@ -154,9 +154,7 @@ def sources(lake: Lake, ds: date, recipe: Recipe) -> Section:
     there = [(name, quality[name, "recall@100"]) for name in names if (name, "recall@100") in quality]
     if there:
         alone = {name: quality[name, "only@100"].value for name, _ in there if (name, "only@100") in quality}
-        drawings.append(
-            bars("First 100 of each source", there, "recall of long views; dark: no other source had it", alone)
-        )
+        drawings.append(bars("First 100 of each source", there, "recall of long views; dark: what only it had", alone))
         text.append(f"Sources measured {day} on the long views of the days before.")
         merged = [
             (name.replace("_", " "), quality[name, "recall@100"]) for name in MERGED if (name, "recall@100") in quality
@@ -173,7 +171,7 @@ def sources(lake: Lake, ds: date, recipe: Recipe) -> Section:
         alone = {name: of_night[name]["only"] or 0.0 for name, _ in served}
         feed_day = stages[0]["feed_ds"]
         drawings.append(
-            bars(f"Candidates of {feed_day}", served, "recall of what users then watched; dark: only it", alone)
+            bars(f"Candidates of {feed_day}", served, "recall of later long views; dark: what only it had", alone)
         )
         text.append(f"The night of {feed_day}, as measured {recall_day}.")
     table = tuple(

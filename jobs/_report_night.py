@@ -135,20 +135,16 @@ def drift(lake: Lake, ds: date, recipe: Recipe) -> Section:
 
 
 def one_feed(feed: list[dict[str, Any]]) -> Section:
-    """Returns the first slots of a feed, each with its value, the terms that make it, and who named it."""
-    table = tuple(
-        (
-            str(row["slot"]), str(row["video_id"]), f"{row['value']:.4f}",
-            ", ".join(f"{one['head']} {one['prediction']:.3g} × {one['weight']:g}" for one in row["terms"]),
-            ", ".join(f"{by['source']} #{by['rank']}" for by in row["sources"]),
-        )
-        for row in feed
-    )  # fmt: skip
-    grid = Grid(
-        "Value: sum of each head's prediction times its weight.",
-        ("slot", "video", "value", "terms", "named by, with place"),
-        table,
-    )
+    """Returns the first slots of a feed: value, the terms that make it, who named it, what moved it, its propensity."""
+    table = []
+    for row in feed:
+        terms = ", ".join(f"{one['head']} {one['prediction']:.3g} × {one['weight']:g}" for one in row["terms"])
+        named = ", ".join(f"{by['source']} #{by['rank']}" for by in row["sources"])
+        why = [terms, f"named by {named}", *([f"moved by {', '.join(row['rules'])}"] if row["rules"] else [])]
+        told = "; ".join([*filter(None, why), f"propensity {row['propensity']:.3g}"])
+        table.append((str(row["slot"]), str(row["video_id"]), f"{row['value']:.4f}", told))
+    caption = "Value: sum of each head's prediction times its weight. Named by: sources, each with its own place."
+    grid = Grid(caption, ("slot", "video", "value", "why"), tuple(table))
     return Section(f"One feed: user {feed[0]['user_id']}", (), (), (grid,))
 
 

@@ -1,4 +1,8 @@
-"""Writes the night down, as text and as a page: the funnel, the ranker's figures, feeds over nights, one feed."""
+"""Writes the night down, as text and as a page: the funnel, the ranker's figures, feeds over nights, one feed.
+
+The page is `reports/RECIPE/night_DAY.html` below the home, which the task's log names whole. In
+[MLflow](http://127.0.0.1:5000) (`make ui`), experiment `nightly_feed`, the night's run shows it as `report.html`.
+"""
 
 from __future__ import annotations
 

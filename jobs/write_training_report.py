@@ -1,4 +1,8 @@
-"""Writes the training down as a page: the decision and its reasons, the ranker's figures, calibration, sources."""
+"""Writes the training down as a page: the decision and its reasons, the ranker's figures, calibration, sources.
+
+The page is `reports/RECIPE/training_DAY.html` below the home, which the task's log names whole. In
+[MLflow](http://127.0.0.1:5000) (`make ui`), experiment `train_models`, the training's run shows it as `report.html`.
+"""
 
 from __future__ import annotations
 

@@ -52,6 +52,7 @@ def feed(user: int) -> list[dict[str, Any]]:
     terms = [{"head": name, "prediction": 0.1, "weight": RECIPE.value[name], "term": 0.1} for name in head_names()]
     named = [{"source": "als", "rank": 3, "score": 0.5}]
     one = {"recipe": RECIPE.name, "user_id": user, "tier": "personal", "terms": terms, "sources": named, "value": 0.4}
+    one |= {"rules": ["author_cap"], "propensity": 0.97}
     return [one | {"slot": slot, "video_id": 10 * slot + user} for slot in range(1, SLOTS + 1)]
 
 
@@ -230,6 +231,7 @@ def test_figures_and_reasons_are_those_of_the_tables(night: Night) -> None:
         "1 of 15 new user 1.30 [1.25, 1.35]",
         "scored lost 0.100 of 0.600; feed lost 0.200 of 0.500",
         "leaves 98.0% of the value",
+        "named by als #3; moved by author_cap; propensity 0.97",
         "follows late 2026-01-09",
         "Tables changed since: users.",
     ):
