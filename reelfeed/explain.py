@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,13 @@ from core.settings import Settings
 from core.table import Table
 from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.feeds import TABLE as FEEDS
+from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
+from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge
+from models.heads import head_names
+from reelfeed.unproposed import unproposed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +29,20 @@ if TYPE_CHECKING:
 
     from models.ranker import Ranker
 
+Row = dict[str, Any]
+
 MOST_CONTRIBUTIONS = 5
+
+
+@dataclass(frozen=True)
+class UserNight:
+    """What the tables of night `ds` hold of a user, each by video: rows of candidates, scored_candidates and feeds."""
+
+    user_id: int
+    ds: date
+    proposed: dict[int, Row]
+    scored: dict[int, Row]
+    slots: dict[int, Row]
 
 
 def explain(settings: Settings, recipe: Recipe, ds: date, user_id: int, video_id: int) -> str:
@@ -32,79 +51,113 @@ def explain(settings: Settings, recipe: Recipe, ds: date, user_id: int, video_id
     Raises MissingDataError where that night has no feeds, ContractError where the features have changed since, so that
     they would not explain the prediction.
     """
-    lake = Lake(settings.lake)
+    night = user_night(Lake(settings.lake), recipe, ds, user_id)
+    ctx = JobContext(JOB, (ds,), settings, recipe, "", "", Lake(settings.lake))
+    if video_id not in night.proposed:
+        return "\n".join([*told(night, recipe, video_id, {}), *unproposed(ctx, user_id, video_id)])
+    scored = night.scored.get(video_id)
+    return "\n".join(told(night, recipe, video_id, _moved(ctx, scored) if scored else {}))
+
+
+def user_night(lake: Lake, recipe: Recipe, ds: date, user_id: int) -> UserNight:
+    """Returns what the night's tables hold of the user; raises MissingDataError where that night has no feeds."""
+    import pyarrow.compute as pc
+
     if ds not in lake.days(FEEDS):
         raise MissingDataError(
             f"no feeds for {ds}", where="table feeds", choices=lake.days(FEEDS)[-5:], next_step="reelfeed tables feeds"
         )
-    proposed = _row(lake, CANDIDATES, ds, user_id, video_id)
-    lines = [f"Video {video_id} for user {user_id}, night of {ds}, recipe {recipe.name}", "", "Proposed"]
+    own = (pc.field("ds") == ds) & (pc.field("user_id") == user_id)
+
+    def by_video(table: Table, wanted: pc.Expression) -> dict[int, Row]:
+        rows = lake.dataset(table).to_table(filter=wanted).to_pylist() if ds in lake.days(table) else []
+        return {row["video_id"]: row for row in rows}
+
+    of_recipe = own & (pc.field("recipe") == recipe.name)
+    return UserNight(
+        user_id, ds, by_video(CANDIDATES, own), by_video(SCORED_CANDIDATES, own), by_video(FEEDS, of_recipe)
+    )
+
+
+def told(night: UserNight, recipe: Recipe, video_id: int, moved: Mapping[str, Sequence[str]]) -> list[str]:
+    """Returns the stages that the video came to, as lines; `moved` are lines to stand below a head's, by head."""
+    proposed, scored = night.proposed.get(video_id), night.scored.get(video_id)
+    lines = [f"Video {video_id} for user {night.user_id}, night of {night.ds}, recipe {recipe.name}", "", "Proposed"]
     if proposed is None:
-        return "\n".join([*lines, "  by no source: it was no candidate", "", *_slot(lake, ds, user_id, video_id)])
+        return [*lines, "  by no source: it was no candidate", "", *_slot(night, video_id)]
     lines += [
         f"  by {one['source']}, its number {one['rank']}, score {one['score']:.4g}" for one in proposed["sources"]
     ]
-    lines += [f"  number {proposed['rank']} of the merged candidates", "", "Ranked"]
-    scored = _row(lake, SCORED_CANDIDATES, ds, user_id, video_id)
+    lines += [f"  number {proposed['rank']} of the {len(night.proposed)} merged candidates", "", "Ranked"]
     if scored is None:
-        return "\n".join([*lines, "  not at all: the pre-ranker left it out", "", *_slot(lake, ds, user_id, video_id)])
-    better = _better(lake, ds, user_id, scored["value"])
+        lines.append(f"  not at all: the pre-ranker left it out, and {len(night.scored)} others in")
+        return [*lines, "", *_slot(night, video_id)]
+    better = sum(other["value"] > scored["value"] for other in night.scored.values())
     lines.append(
         f"  by model {scored['model']}: value {scored['value']:.4f}, {better} of the user's candidates above it"
     )
-    return "\n".join([*lines, *_heads(settings, recipe, ds, scored), "", *_slot(lake, ds, user_id, video_id)])
-
-
-def _row(lake: Lake, table: Table, ds: date, user_id: int, video_id: int) -> dict[str, Any] | None:
-    import pyarrow.compute as pc
-
-    if ds not in lake.days(table):
-        return None
-    mine = (pc.field("ds") == ds) & (pc.field("user_id") == user_id) & (pc.field("video_id") == video_id)
-    rows = lake.dataset(table).to_table(filter=mine).to_pylist()
-    return dict(rows[0]) if rows else None
-
-
-def _better(lake: Lake, ds: date, user_id: int, value: float) -> int:
-    import pyarrow.compute as pc
-
-    above = (pc.field("ds") == ds) & (pc.field("user_id") == user_id) & (pc.field("value") > value)
-    return int(lake.dataset(SCORED_CANDIDATES).count_rows(filter=above))
-
-
-def _heads(settings: Settings, recipe: Recipe, ds: date, scored: dict[str, Any]) -> list[str]:
-    """Returns every head's prediction and term, and the features that moved it most."""
-    from models import registry
-    from models.heads import head_names
-
-    ranker = registry.load_model(settings, recipe.name, scored["model"])
-    features = _features(settings, recipe, ds, scored)
-    lines = []
     for place, head in enumerate(head_names()):
         prediction, weight = scored["predictions"][place], recipe.value[head]
         lines.append(f"  {head:15} {prediction:9.4g} × {weight:g} = {prediction * weight:+.4f}")
-        lines += [f"      {told}" for told in _contributions(ranker, head, features)]
-    return [*lines, f"  in all {scored['value']:+.4f}"]
+        lines += [f"      {line}" for line in moved.get(head, ())]
+    return [*lines, f"  in all {scored['value']:+.4f}", "", *_slot(night, video_id)]
 
 
-def _features(settings: Settings, recipe: Recipe, ds: date, scored: dict[str, Any]) -> NDArray[np.float32]:
+def _slot(night: UserNight, video_id: int) -> list[str]:
+    """Returns the video's slot, or how far it is from the last one."""
+    slots = night.slots
+    if not slots:
+        return ["Feed", "  the user has none that night"]
+    if video_id in slots:
+        row = slots[video_id]
+        placed = f"by rules: {', '.join(row['rules'])}" if row["rules"] else "by value alone"
+        return [
+            "Feed",
+            f"  slot {row['slot']} of {len(slots)}, tier {row['tier']}, placed {placed}",
+            f"  probability of this video in this slot {row['propensity']:.4g}",
+        ]
+    lines = ["Feed", f"  not among its {len(slots)} slots"]
+    earned = [row for row in slots.values() if not row["is_exploration"]]
+    if video_id not in night.scored or not earned:
+        return lines
+    last = max(earned, key=lambda row: row["slot"])
+    short = last["value"] - night.scored[video_id]["value"]
+    if short >= 0:
+        return [
+            *lines,
+            f"  ranked below the last that was not drawn, whose value {last['value']:.4f} is {short:.4f} more",
+        ]
+    return [
+        *lines,
+        f"  its value is {-short:.4f} above that of the last that was not drawn: a rule or exploration took its slot",
+    ]
+
+
+def _moved(ctx: JobContext, scored: Row) -> dict[str, list[str]]:
+    """Returns for every head the features that moved it most, as lines."""
+    from models import registry
+
+    ranker = registry.load_model(ctx.settings, ctx.recipe.name, scored["model"])
+    features = _features(ctx, scored)
+    return {head: _contributions(ranker, head, features) for head in head_names()}
+
+
+def _features(ctx: JobContext, scored: Row) -> NDArray[np.float32]:
     """Returns the vector (features,) that was scored, made anew; raises ContractError where it is another by now."""
     from features.fingerprint import fingerprints, matrix
     from features.point_in_time import vectors
 
-    job = Job("explain", __doc__ or "", "feed-ranking", _knowledge.TABLES, (), lambda _: None)
-    ctx = JobContext(job, (ds,), settings, recipe, "", "", Lake(settings.lake))
     pair = ctx.spark.createDataFrame(
-        [(scored["user_id"], scored["video_id"], ds)], "user_id bigint, video_id bigint, ds date"
+        [(scored["user_id"], scored["video_id"], ctx.ds)], "user_id bigint, video_id bigint, ds date"
     )
-    known, _ = _knowledge.knowledge(ctx, [ds])
-    rows = _knowledge.feed_rows(pair, ctx.read(VIDEOS), recipe.surface)
+    known, _ = _knowledge.knowledge(ctx, [ctx.ds])
+    rows = _knowledge.feed_rows(pair, ctx.read(VIDEOS), ctx.recipe.surface)
     batch = vectors(rows, known).select("features").toArrow().combine_chunks().to_batches()[0]
     found = matrix(batch)
     if int(fingerprints(found)[0]) != scored["features_hash"]:
         raise ContractError(
             "the features of this pair are no longer those that it was scored with",
-            where=f"user {scored['user_id']}, video {scored['video_id']}, ds {ds}",
+            where=f"user {scored['user_id']}, video {scored['video_id']}, ds {ctx.ds}",
             next_step="reelfeed run check_parity names the tables that have changed",
         )
     vector: NDArray[np.float32] = found[0].astype("float32")
@@ -128,22 +181,7 @@ def _contributions(ranker: Ranker, head: str, features: NDArray[np.float32]) -> 
     return [f"{moved[place]:+.3f}  {ranker.features[place]} = {row[0, place]:.4g}" for place in most]
 
 
-def _slot(lake: Lake, ds: date, user_id: int, video_id: int) -> list[str]:
-    import pyarrow.compute as pc
-
-    own = (pc.field("ds") == ds) & (pc.field("user_id") == user_id)
-    columns = ["slot", "video_id", "value", "tier", "rules", "propensity"]
-    feed = lake.dataset(FEEDS).to_table(columns=columns, filter=own).to_pylist()
-    if not feed:
-        return ["Feed", "  the user has none that night"]
-    there = [row for row in feed if row["video_id"] == video_id]
-    if there:
-        row = there[0]
-        placed = f"by rules: {', '.join(row['rules'])}" if row["rules"] else "by value alone"
-        return [
-            "Feed",
-            f"  slot {row['slot']} of {len(feed)}, tier {row['tier']}, placed {placed}",
-            f"  probability of this video in this slot {row['propensity']:.4g}",
-        ]
-    least = min(row["value"] for row in feed)
-    return ["Feed", f"  not among its {len(feed)} slots, of which the least has value {least:.4f}"]
+JOB = Job(
+    "explain", __doc__ or "", "feed-ranking", (*_knowledge.TABLES, IMPRESSIONS, SOURCE_MODELS), (), lambda _: None
+)
+"""What explaining may read."""
