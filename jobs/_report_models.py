@@ -91,9 +91,10 @@ def decision(lake: Lake, ds: date, recipe: Recipe) -> Section:
     day, rows = newest(lake, PROMOTIONS, ds, recipe)
     if not rows:
         return Section(title, ("No challenger was decided about yet: feeds are popular until one is promoted.",))
-    row = rows[0]
+    row = max(rows, key=lambda one: one["number"])
+    outcome = {"promoted": "promoted", "overridden": "put in place by people"}.get(row["decision"], "not promoted")
     told = (
-        f"{day}: challenger {row['challenger']} was {'promoted' if row['decision'] == 'promoted' else 'not promoted'}; "
+        f"{day}: challenger {row['challenger']} was {outcome}; "
         f"champion is {row['champion']}, version {row['champion_version']} in MLflow's registry."
     )
     return Section(title, (told, *[f"{place}. {reason}." for place, reason in enumerate(row["reasons"], 1)]))

@@ -13,7 +13,9 @@ TABLE = Table(
             "string",
             "challenger, champion, popularity, random, oracle, placebo, or A_minus_B for a paired difference.",
         ),
-        Column("head", "string", "The head whose label is ranked or predicted."),
+        Column(
+            "head", "string", "The head whose label is ranked or predicted; value where lists are ordered as a feed is."
+        ),
         Column("metric", "string", "The metric, as models/metrics.py defines it."),
         Column("value", "double", "Its value on all test rows."),
         Column(
