@@ -46,7 +46,7 @@ run: setup ## the whole thing: logs, history, training, tonight's nightly_feed i
 	$(BIN)/reelfeed night --logs $(LOGS) --logs-dir '$(LOGS_DIR)' --recipe $(RECIPE) $(if $(DS),--ds $(DS))
 
 .PHONY: ui
-ui: setup ## Airflow and MLflow in the browser, on this machine alone, until Ctrl-C
+ui: setup ## Airflow, MLflow and the feed page in the browser, on this machine alone, until Ctrl-C
 	$(BIN)/reelfeed ui
 
 .PHONY: doctor
