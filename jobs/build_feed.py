@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING
 from core.errors import ContractError
 from core.job import Job, JobContext, log
 from core.tables.candidates import TABLE as CANDIDATES
-from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.feeds import TERMS
-from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.source_fits import TABLE as SOURCE_FITS
-from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.users import TABLE as USERS
-from core.tables.videos import TABLE as VIDEOS
-from models.history import DAYS
+from jobs._slate_inputs import TABLES, slate_inputs
 from models.serving import FALLBACK
-from models.slate import COLUMNS
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow
     from pyspark.sql import DataFrame
     from pyspark.sql.window import WindowSpec
@@ -35,40 +29,20 @@ def run(ctx: JobContext) -> None:
     """
     from pyspark.sql import functions as F
 
-    from models.exploration import Exploration
-    from models.history import histories
-    from models.rule import chosen
-    from models.slate import SLATE_DDL, Plan, slates
+    from models.slate import SLATE_DDL, slates
     from models.value import terms_sql
-    from models.video_vectors import video_vectors
 
-    steps = chosen(ctx.recipe.rules, f"conf/feeds/{ctx.recipe.name}.toml [[rules]]")
-    length = ctx.recipe.length
-    users = ctx.read(USERS)
-    scored = ctx.read(SCORED_CANDIDATES)
-    videos = ctx.read(VIDEOS).select(
-        "video_id",
-        "author_id",
-        F.coalesce("tag_id", F.lit(-1)).alias("tag_id"),
-        F.expr("is_visible and not is_advert").alias("is_showable"),
-    )
-    everyones = (F.col("source") == FALLBACK) & (F.col("part") == "everyone")
-    models = ctx.read(SOURCE_MODELS).where(everyones).select(F.col("target_id").alias("video_id"), "score", "part")
-    exploration = Exploration(ctx.recipe.exploration_slots, ctx.recipe.hash, ctx.ds)
-    compared = any("vectors" in rule.columns for rule, _ in steps)
-    vectors = video_vectors(ctx.read(EMBEDDINGS), videos) if compared else None
-    plan = Plan(steps, length, exploration, _popular(models, videos), vectors)
+    inputs = slate_inputs(ctx, ctx.read(USERS))
+    plan, scored = inputs.plan, ctx.read(SCORED_CANDIDATES)
     sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
-    met = histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users).cache()
-    asking = _asking(met, scored.join(sources, on=["user_id", "video_id"], how="left"), videos)
 
     def fill(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         for batch in batches:
             yield from slates(batch, plan)
 
-    slots = asking.mapInArrow(fill, SLATE_DDL).cache()
+    slots = inputs.asking.mapInArrow(fill, SLATE_DDL).cache()
     fallback = F.array(F.struct(F.lit(FALLBACK).alias("source"), F.col("place").alias("rank"), F.col("score")))
-    about = models.select("video_id", "score", F.row_number().over(_by_score()).alias("place"))
+    about = inputs.popular.select("video_id", "score", F.row_number().over(_by_score()).alias("place"))
     feed = (
         slots.join(scored.drop("ds"), on=["user_id", "video_id"], how="left")
         .join(sources, on=["user_id", "video_id"], how="left")
@@ -95,10 +69,10 @@ def run(ctx: JobContext) -> None:
         )
         .cache()
     )
-    _check_lengths(feed, met, videos, length)
-    _tell_costs(slots, [rule.name for rule, _ in steps])
+    _check_lengths(feed, inputs.met, inputs.videos, ctx.recipe.length)
+    _tell_costs(slots, [rule.name for rule, _ in plan.steps])
     ctx.publish(FEEDS, feed)
-    for kept in (feed, slots, met):
+    for kept in (feed, slots, inputs.met):
         kept.unpersist()
 
 
@@ -113,31 +87,6 @@ def _by_score() -> WindowSpec:
     from pyspark.sql import functions as F
 
     return Window.partitionBy("part").orderBy(F.desc("score"), "video_id")
-
-
-def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
-    """Returns the fallback source's videos, best first, as the columns that slates need."""
-    from pyspark.sql import functions as F
-
-    listed = model.join(videos, on="video_id", how="inner").orderBy(F.desc("score"), "video_id")
-    table = listed.select(*(F.lit(0).alias(name) if name == "fresh_rank" else name for name in COLUMNS)).toArrow()
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
-def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame:
-    """Returns one row per user: user_id, seen, candidates, as models.slate takes them."""
-    from pyspark.sql import functions as F
-
-    from models.merge import of_source
-
-    fresh = F.coalesce(of_source("fresh", "rank"), F.lit(0))
-    ranked = scored.select("user_id", "video_id", "value", fresh.alias("fresh_rank"))
-    about = ranked.join(F.broadcast(videos), on="video_id", how="inner")
-    one = F.struct("value", *COLUMNS)
-    lists = about.groupBy("user_id").agg(F.collect_list(one).alias("candidates"))
-    joined = users.select("user_id", "seen").join(lists, on="user_id", how="left")
-    nothing = F.array().cast(lists.schema["candidates"].dataType)
-    return joined.select("user_id", "seen", F.coalesce("candidates", nothing).alias("candidates"))
 
 
 def _tell_costs(slots: DataFrame, rules: list[str]) -> None:
@@ -180,7 +129,7 @@ JOB = Job(
     name="build_feed",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS, SOURCE_FITS, EMBEDDINGS),
+    reads=(*TABLES, SOURCE_FITS),
     writes=(FEEDS,),
     run=run,
 )

@@ -15,12 +15,13 @@ from core.settings import Settings
 from core.table import Table
 from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.feeds import TABLE as FEEDS
-from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
-from core.tables.source_models import TABLE as SOURCE_MODELS
+from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge
+from jobs._slate_inputs import TABLES, slate_inputs
 from models.heads import head_names
+from reelfeed.held_back import held_back
 from reelfeed.unproposed import unproposed
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def explain(settings: Settings, recipe: Recipe, ds: date, user_id: int, video_id
     if video_id not in night.proposed:
         return "\n".join([*told(night, recipe, video_id, {}), *unproposed(ctx, user_id, video_id)])
     scored = night.scored.get(video_id)
-    return "\n".join(told(night, recipe, video_id, _moved(ctx, scored) if scored else {}))
+    lines = told(night, recipe, video_id, _moved(ctx, scored) if scored else {})
+    if scored and night.slots and video_id not in night.slots:
+        lines += _held_back(ctx, night, video_id)
+    return "\n".join(lines)
 
 
 def user_night(lake: Lake, recipe: Recipe, ds: date, user_id: int) -> UserNight:
@@ -123,14 +127,18 @@ def _slot(night: UserNight, video_id: int) -> list[str]:
     last = max(earned, key=lambda row: row["slot"])
     short = last["value"] - night.scored[video_id]["value"]
     if short >= 0:
-        return [
-            *lines,
-            f"  ranked below the last that was not drawn, whose value {last['value']:.4f} is {short:.4f} more",
-        ]
-    return [
-        *lines,
-        f"  its value is {-short:.4f} above that of the last that was not drawn: a rule or exploration took its slot",
-    ]
+        told = f"  ranked below the last that was not drawn, whose value {last['value']:.4f} is {short:.4f} more"
+    else:
+        told = f"  its value is {-short:.4f} above that of the last that was not drawn"
+    return [*lines, told]
+
+
+def _held_back(ctx: JobContext, night: UserNight, video_id: int) -> list[str]:
+    """Returns how the rules of the recipe moved a ranked video that has no slot, as lines."""
+    if {row["recipe_hash"] for row in night.slots.values()} != {ctx.recipe.hash}:
+        return ["  the recipe has changed since that night: which rule held it back can't be told any more"]
+    inputs = slate_inputs(ctx, ctx.read(USERS).where(f"user_id = {night.user_id:d}"))
+    return held_back(inputs.asking.toArrow().combine_chunks().to_batches()[0], inputs.plan, video_id)
 
 
 def _moved(ctx: JobContext, scored: Row) -> dict[str, list[str]]:
@@ -181,7 +189,5 @@ def _contributions(ranker: Ranker, head: str, features: NDArray[np.float32]) -> 
     return [f"{moved[place]:+.3f}  {ranker.features[place]} = {row[0, place]:.4g}" for place in most]
 
 
-JOB = Job(
-    "explain", __doc__ or "", "feed-ranking", (*_knowledge.TABLES, IMPRESSIONS, SOURCE_MODELS), (), lambda _: None
-)
+JOB = Job("explain", __doc__ or "", "feed-ranking", (*_knowledge.TABLES, *TABLES), (), lambda _: None)
 """What explaining may read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,23 @@ def test_a_ranked_video_without_a_slot_is_told_how_far_it_was(night: Settings) -
                 told_of += 1
                 assert f"is {last - row['value']:.4f} more" in "\n".join(told(own, RECIPE, row["video_id"], {}))
     assert told_of
+
+
+def test_what_kept_a_ranked_video_of_value_out_is_told(night: Settings, spark: SparkSession) -> None:
+    for user in sorted({row["user_id"] for row in rows(night, FEEDS)}):
+        own = user_night(Lake(night.lake), RECIPE, NIGHT, user)
+        last = max((row for row in own.slots.values() if not row["is_exploration"]), key=lambda row: row["slot"])
+        better = [
+            row for row in own.scored.values() if row["value"] > last["value"] and row["video_id"] not in own.slots
+        ]
+        if better:
+            break
+    ranked = sorted(own.scored.values(), key=lambda row: (-row["value"], row["video_id"]))
+    text = explain(night, RECIPE, NIGHT, user, better[0]["video_id"])
+    assert f"by value alone it is number {ranked.index(better[0]) + 1} of the user's list" in text
+    assert re.search(r"the rule \w+ (took it out|brought it to number)|exploration gave its slot", text)
+    others = explain(night, replace(RECIPE, length=RECIPE.length - 1), NIGHT, user, better[0]["video_id"])
+    assert "the recipe has changed since that night" in others
 
 
 def test_why_a_video_was_no_candidate_is_told(night: Settings) -> None:

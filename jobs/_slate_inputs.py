@@ -1,0 +1,97 @@
+"""What slates are made from: each user's scored candidates and seen videos, and the recipe's plan for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.job import JobContext
+from core.tables.candidates import TABLE as CANDIDATES
+from core.tables.embeddings import TABLE as EMBEDDINGS
+from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
+from core.tables.source_models import TABLE as SOURCE_MODELS
+from core.tables.users import TABLE as USERS
+from core.tables.videos import TABLE as VIDEOS
+from models.history import DAYS
+from models.serving import FALLBACK
+from models.slate import COLUMNS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pyspark.sql import DataFrame
+
+    from models.slate import Plan
+
+TABLES = (CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS, EMBEDDINGS)
+"""What a job that makes slates reads."""
+
+
+@dataclass(frozen=True)
+class SlateInputs:
+    """`plan` and `asking`, one row per user, as models.slate takes them, and what they were made from.
+
+    `met` has user_id and the videos they have seen, cached; `popular` the popular videos with score and part; `videos`
+    every video with what rules read and is_showable.
+    """
+
+    plan: Plan
+    asking: DataFrame
+    met: DataFrame
+    popular: DataFrame
+    videos: DataFrame
+
+
+def slate_inputs(ctx: JobContext, users: DataFrame) -> SlateInputs:
+    """Returns what the slates of `users`, rows of table users, are made from in the night `ctx.ds`."""
+    from pyspark.sql import functions as F
+
+    from models.exploration import Exploration
+    from models.history import histories
+    from models.rule import chosen
+    from models.slate import Plan
+    from models.video_vectors import video_vectors
+
+    recipe = ctx.recipe
+    steps = chosen(recipe.rules, f"conf/feeds/{recipe.name}.toml [[rules]]")
+    videos = ctx.read(VIDEOS).select(
+        "video_id",
+        "author_id",
+        F.coalesce("tag_id", F.lit(-1)).alias("tag_id"),
+        F.expr("is_visible and not is_advert").alias("is_showable"),
+    )
+    everyones = (F.col("source") == FALLBACK) & (F.col("part") == "everyone")
+    popular = ctx.read(SOURCE_MODELS).where(everyones).select(F.col("target_id").alias("video_id"), "score", "part")
+    exploration = Exploration(recipe.exploration_slots, recipe.hash, ctx.ds)
+    compared = any("vectors" in rule.columns for rule, _ in steps)
+    vectors = video_vectors(ctx.read(EMBEDDINGS), videos) if compared else None
+    plan = Plan(steps, recipe.length, exploration, _popular(popular, videos), vectors)
+    sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
+    met = histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users).cache()
+    scored = ctx.read(SCORED_CANDIDATES).join(sources, on=["user_id", "video_id"], how="left")
+    return SlateInputs(plan, _asking(met, scored, videos), met, popular, videos)
+
+
+def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
+    """Returns the fallback source's videos, best first, as the columns that slates need."""
+    from pyspark.sql import functions as F
+
+    listed = model.join(videos, on="video_id", how="inner").orderBy(F.desc("score"), "video_id")
+    table = listed.select(*(F.lit(0).alias(name) if name == "fresh_rank" else name for name in COLUMNS)).toArrow()
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame:
+    """Returns one row per user: user_id, seen, candidates, as models.slate takes them."""
+    from pyspark.sql import functions as F
+
+    from models.merge import of_source
+
+    fresh = F.coalesce(of_source("fresh", "rank"), F.lit(0))
+    ranked = scored.select("user_id", "video_id", "value", fresh.alias("fresh_rank"))
+    about = ranked.join(F.broadcast(videos), on="video_id", how="inner")
+    one = F.struct("value", *COLUMNS)
+    lists = about.groupBy("user_id").agg(F.collect_list(one).alias("candidates"))
+    joined = users.select("user_id", "seen").join(lists, on="user_id", how="left")
+    nothing = F.array().cast(lists.schema["candidates"].dataType)
+    return joined.select("user_id", "seen", F.coalesce("candidates", nothing).alias("candidates"))
