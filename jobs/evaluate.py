@@ -17,10 +17,10 @@ from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from core.tables.videos import TABLE as VIDEOS
+from jobs._training_runs import log_test, training_set
 from jobs.train_ranker import COLUMNS, EXPERIMENT, run_key
-from models.estimate import Figures
 from models.gate import Gate
-from models.heads import HEADS, head_labels
+from models.heads import head_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,8 @@ log = logging.getLogger("reelfeed")
 
 def run(ctx: JobContext) -> None:
     """Publishes how the challenger did for `ctx.ds`, overall and by cohort, and logs it to the run that trained it."""
+    import mlflow
+
     from core import tracking
     from core.lake import spark_schema
     from features.catalog import feature_names, neutral_values
@@ -43,6 +45,7 @@ def run(ctx: JobContext) -> None:
     from models.cohorts import calibrations, cohorts
     from models.evaluation import change_figures, check_frozen, head_figures, list_figures, predict
     from models.examples import at_scoring, examples
+    from models.model_card import Trained, model_card
 
     names = feature_names()
     rows = examples(ctx.read_arrow(TRAINING_EXAMPLES, COLUMNS), ("test",), len(names), head_labels())
@@ -61,12 +64,18 @@ def run(ctx: JobContext) -> None:
     held = calibrations(rows, predictions["challenger"], groups)
     least = load(Gate, CONF / "gate.toml").cohort_rows
     differ = () if champion is None else differences(rows, predictions["challenger"], champion, groups, least, seed)
-    with tracking.run(ctx.settings, EXPERIMENT, run_key(ctx)):
-        _log_figures(rows, predictions["challenger"], figures)
+    users = len(set(rows.user.tolist()))
+    counts = (trained["train_rows"], trained["validate_rows"], len(rows.user), users)
+    subject = Trained(challenger, ctx.recipe, ctx.ds, training_set(ctx), *counts)
+    card = model_card(subject, ctx.settings, figures, held)
+    with tracking.run(ctx.settings, EXPERIMENT, run_key(ctx)) as active:
+        log_test(ctx, active, rows, predictions["challenger"], figures)
+        mlflow.log_text(card, "model_card.md")
         _log_cohorts("cohort_calibrations", held)
         if differ:
             _log_cohorts("cohort_differences", differ)
-    users = len(set(rows.user.tolist()))
+    name = registry.registered_name(ctx.recipe.name)
+    tracking.connect(ctx.settings).update_model_version(name, str(trained["version"]), card)
     published = [
         {
             "recipe": ctx.recipe.name,
@@ -135,36 +144,6 @@ def _log_cohorts(name: str, by_cohort: Sequence[CohortCalibration | CohortDiffer
     table = pd.DataFrame([asdict(one) for one in by_cohort])
     mlflow.log_text(table.to_csv(index=False), f"{name}.csv")
     mlflow.log_text(table.to_html(index=False, float_format="%.3f"), f"{name}.html")
-
-
-def _log_figures(rows: Examples, challenger: NDArray[np.float64], figures: Figures) -> None:
-    import mlflow
-    import numpy as np
-    import pandas as pd
-
-    from models import metrics, plots
-
-    logged = {}
-    for (system, of_head, metric), figure in figures.items():
-        name = f"test.{system}.{of_head}.{metric.replace('@', '_at_')}"
-        logged[name] = figure.value
-        if figure.low is not None and figure.high is not None:
-            logged |= {f"{name}.low": figure.low, f"{name}.high": figure.high}
-    mlflow.log_metrics(logged)
-    for column, head in enumerate(HEADS):
-        labels, predicted = rows.label(head.label).astype(np.float64), challenger[:, column]
-        there = ~np.isnan(labels) & ~np.isnan(predicted)
-        if there.any():
-            curves = {"test days": metrics.reliability(labels[there], predicted[there])}
-            mlflow.log_figure(
-                plots.reliability(f"{head.name}: test days", head.unit, curves), f"reliability/test_{head.name}.png"
-            )
-    table = pd.DataFrame(
-        [(*key, figure.value, figure.low, figure.high) for key, figure in sorted(figures.items())],
-        columns=["system", "head", "metric", "value", "low", "high"],
-    )
-    mlflow.log_text(table.to_csv(index=False), "evaluation.csv")
-    mlflow.log_text(table.to_html(index=False, float_format="%.4f", na_rep=""), "evaluation.html")
 
 
 JOB = Job(

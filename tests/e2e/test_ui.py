@@ -144,7 +144,7 @@ def test_mlflow_shows_the_runs_and_their_plots(running: Running, page: Page, tmp
     below = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
     assert {head.info.run_name for head in below} == set(head_names())
     for head in below:
-        assert "validate.png" in {file.path for file in client.list_artifacts(head.info.run_id)}
+        assert {file.path for file in client.list_artifacts(head.info.run_id)} == {"test.png", "validate.png"}
     address = f"{running.mlflow}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
     page.goto(address)
     page.get_by_text("validate.long_view.rounds").first.wait_for(timeout=MINUTES)

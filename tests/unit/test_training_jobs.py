@@ -120,8 +120,20 @@ def test_every_head_is_a_child_run_with_its_figures_and_plots(night: Night) -> N
     for name, child in found.items():
         assert child.info.status == "FINISHED"
         assert child.data.metrics["validate.rounds"] == run.data.metrics[f"validate.{name}.rounds"]
-        assert "validate.png" in {file.path for file in client.list_artifacts(child.info.run_id)}
+        assert {file.path for file in client.list_artifacts(child.info.run_id)} == {"test.png", "validate.png"}
+    assert found["like"].data.metrics["test.challenger.auc"] == run.data.metrics["test.challenger.like.auc"]
     assert found["like"].data.params["model"] == run.data.params["model"]
+
+
+def test_the_registered_version_is_described_by_its_card(night: Night) -> None:
+    client, run = training(night, FIRST)
+    [trained] = night.rows(RANKERS, FIRST)
+    described = client.get_model_version("reelfeed-for_you", str(trained["version"])).description
+    card = Path(client.download_artifacts(run.info.run_id, "model_card.md")).read_text("utf-8")
+    assert described == card
+    assert len(card) < 5000, "the registry takes no longer description"
+    popularity = night.figure(FIRST, "popularity", "gauc")
+    assert f"| popularity | {popularity['value']:.4f} [{popularity['low']:.4f}, {popularity['high']:.4f}] |" in card
 
 
 def test_a_night_run_again_changes_nothing(night: Night) -> None:
