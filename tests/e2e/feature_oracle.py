@@ -75,7 +75,7 @@ GROUPS = {  # parents before their children
 
 
 def opened(lake: Lake, days: Sequence[date]) -> duckdb.DuckDBPyConnection:
-    """Returns a connection that holds the tables of facts, the strengths k, and the end of each of `days`."""
+    """Returns a connection that holds the facts and the strengths k up to the last of `days`, and the end of each."""
     con = duckdb.connect(config={"threads": 2})
     con.execute("set timezone = 'UTC'")
     con.create_function("crc32", lambda text: zlib.crc32(text.encode()), ["VARCHAR"], "BIGINT")
@@ -83,7 +83,7 @@ def opened(lake: Lake, days: Sequence[date]) -> duckdb.DuckDBPyConnection:
         files = lake.open(table).file_uris()
         columns = ", ".join(table.column_names)
         nothing = ", ".join(f"null::{column.type} {column.name}" for column in table.all_columns)
-        source = f"select {columns} from read_parquet({files!r}, hive_partitioning = true)"
+        source = f"select {columns} from read_parquet({files!r}, hive_partitioning = true) where ds <= '{max(days)}'"
         con.execute(f"create table {table.name} as {source if files else f'select {nothing} where false'}")
     con.execute("create table snapshots as select unnest(?::date[]) as day", [list(days)])
     con.execute("""
