@@ -5,6 +5,7 @@ Reads lines of address, number and N, separated by spaces, and answers each with
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -80,9 +81,11 @@ def export(store: Store, number: int) -> list[int]:
 
 
 if __name__ == "__main__":
+    # Forked, since importing takes the time: also what Arrow and the client would load late, in every child.
+    importlib.import_module("redis")
+    batches(1, ())
     for line in sys.stdin:
         address, number, steps = line.split()
-        # Forked, since what takes the time is importing.
         child = os.fork()
         if not child:
             export(DyingStore(open_store(address), int(steps)), int(number))
