@@ -54,8 +54,12 @@ doctor: setup ## what is wrong with this installation, and how to mend it
 	$(BIN)/reelfeed doctor
 
 .PHONY: test
-test: setup ## all tests; one: make test TESTS=tests/unit/test_lake.py
+test: setup ## all tests but the drills; one: make test TESTS=tests/unit/test_lake.py
 	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: drills
+drills: setup ## the tests that take minutes each: Airflow and MLflow in a browser, nights killed at every task
+	$(BIN)/python -m pytest -m drill
 
 .PHONY: lint
 lint: setup ## style (ruff) and the import rules of setup.cfg

@@ -76,9 +76,12 @@ def test_a_video_that_fell_is_told_where(night: Settings) -> None:
 
 def test_a_thousand_slots_are_told_as_their_rows_have_them(night: Settings) -> None:
     lake, feeds = Lake(night.lake), rows(night, FEEDS)
-    drawn = [feeds[at] for at in np.random.default_rng(3).choice(len(feeds), 1000, replace=False)]
     lengths = Counter(row["user_id"] for row in feeds)
-    nights = {user: user_night(lake, RECIPE, NIGHT, user) for user in {row["user_id"] for row in drawn}}
+    users = np.random.default_rng(3).permutation(sorted(lengths))
+    many = users[: 1 + np.searchsorted(np.cumsum([lengths[user] for user in users]), 1000)]
+    nights = {user: user_night(lake, RECIPE, NIGHT, user) for user in many.tolist()}
+    drawn = [row for row in feeds if row["user_id"] in nights]
+    assert len(drawn) >= 1000
     for row in drawn:
         assert sum(term["term"] for term in row["terms"]) == pytest.approx(row["value"], abs=1e-9)
         text = "\n".join(told(nights[row["user_id"]], RECIPE, row["video_id"], {}))

@@ -80,6 +80,7 @@ def test_without_tonight_s_features_and_with_a_source_that_fails_the_feed_comes_
     assert "failed ArithmeticError: no inverse" in text
 
 
+@pytest.mark.drill
 def test_killed_half_way_the_feature_job_carries_on_to_the_same_snapshots(
     night: Settings, trained: Settings, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,29 +11,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from worlds import NIGHT, as_it_was_before_the_night
 
-from core.settings import ROOT
+from core.settings import ROOT, Settings
 from models.heads import head_names
 from reelfeed.processes import members
-from sim.logs import write_days
-from sim.world import WorldConfig
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt-get install chromium")
+pytestmark = [
+    pytest.mark.drill,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: apt-get install chromium"),
+]
 
 REELFEED = Path(sys.executable).parent / "reelfeed"
-FIRST, DAYS = date(2026, 1, 1), 7
-NIGHT = FIRST + timedelta(days=DAYS)
-TRAINED = ("ingest_events", "build_features", "build_training_set", "train_ranker", "evaluate", "promote")
 MINUTES = 60_000
 
 ENDED_RUN = """async () => {
@@ -64,13 +62,9 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    home, logs = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("logs")
-    world = WorldConfig(first_day=FIRST, users=450, videos=600, authors=60)
-    write_days(world, str(logs), [FIRST + timedelta(days=i) for i in range(DAYS + 1)])
+def running(trained: Settings, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    home = as_it_was_before_the_night(trained, tmp_path_factory.mktemp("ui")).home_path
     environment = os.environ | {"REELFEED_HOME": str(home)}
-    span = ("--from", str(FIRST), "--ds", str(NIGHT - timedelta(days=1)), "--logs-dir", str(logs))
-    subprocess.run([REELFEED, "run", *TRAINED, *span], env=environment, cwd=ROOT, check=True)
     ports = free_port(), free_port(), free_port()
     process = subprocess.Popen(
         [REELFEED, "ui", "--airflow-port", str(ports[0]), "--mlflow-port", str(ports[1]), "--feed-port", str(ports[2])],
