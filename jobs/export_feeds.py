@@ -79,8 +79,9 @@ def _written(ctx: JobContext, edition: Edition, decision: Decision, done: list[i
     """Writes all parts of `edition` but those `done`; returns the number of users, and the parts."""
     from pyspark.sql import functions as F
 
-    part = F.pmod("user_id", F.lit(edition.parts))
-    feeds = _rows(ctx, FEEDS, decision).where(~part.isin(done))
+    # Read first: in a process of its own this begins the Spark session, without which there are no columns.
+    rows = _rows(ctx, FEEDS, decision)
+    feeds = rows.where(~F.pmod("user_id", F.lit(edition.parts)).isin(done))
     told = feed_values(feeds, edition.parts).mapInArrow(writer(ctx.settings.store, edition), WRITTEN_DDL).collect()
     failed = sorted({tuple(row["error"]) for row in told if row["error"]})
     if failed:
