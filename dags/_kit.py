@@ -166,18 +166,7 @@ def number(title: str, doc: str, minimum: float, maximum: float, *, whole: bool)
 
 def commanded(name: str, *, doc: str, owner: str, params: Mapping[str, Param], tags: Sequence[str] = ()) -> DAG:
     """Returns the DAG `name` that runs `reelfeed NAME` when someone asks for it, each of `params` an option of it."""
-    with DAG(
-        name,
-        doc_md=doc,
-        description=_first_sentence(doc),
-        schedule=None,
-        start_date=FIRST_NIGHT,
-        catchup=False,
-        max_active_runs=1,
-        tags=["reelfeed", owner, *tags],
-        params=dict(params),
-        default_args={"owner": owner, "on_failure_callback": alert},
-    ) as dag:
+    with _outline(name, doc, owner, None, tags, params) as dag:
         RunCommand(
             task_id=name,
             doc_md=doc,
@@ -194,6 +183,23 @@ def asset(table: Table) -> Asset:
     return Asset(name=table.name, uri=f"reelfeed://lake/{table.name}", group="reelfeed")
 
 
+def _outline(name: str, doc: str, owner: str, schedule: Any, tags: Sequence[str], params: Mapping[str, Param]) -> DAG:
+    """Returns a DAG without tasks: what all of ours have in common."""
+    return DAG(
+        name,
+        doc_md=doc,
+        description=_first_sentence(doc),
+        schedule=schedule,
+        start_date=FIRST_NIGHT,
+        catchup=False,
+        max_active_runs=1,
+        tags=["reelfeed", owner, *tags],
+        params=deepcopy(dict(params)),
+        user_defined_macros={"day": pass_context(day), "given": pass_context(given)},
+        default_args={"owner": owner, "on_failure_callback": alert},
+    )
+
+
 def _dag(
     name: str,
     doc: str,
@@ -205,19 +211,7 @@ def _dag(
     option: str = "",
 ) -> DAG:
     declared = _declared(names)
-    with DAG(
-        name,
-        doc_md=doc,
-        description=_first_sentence(doc),
-        schedule=schedule,
-        start_date=FIRST_NIGHT,
-        catchup=False,
-        max_active_runs=1,
-        tags=["reelfeed", owner, *tags],
-        params=deepcopy({**PARAMS, **(params or {})}),
-        user_defined_macros={"day": pass_context(day), "given": pass_context(given)},
-        default_args={"owner": owner, "on_failure_callback": alert},
-    ) as dag:
+    with _outline(name, doc, owner, schedule, tags, {**PARAMS, **(params or {})}) as dag:
         tasks = {job.name: _task(job, option) for job in declared.values()}
         writers = {table.name: job.name for job in declared.values() for table in job.writes}
         for job in declared.values():

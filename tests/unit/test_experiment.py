@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from training_nights import FIRST, Night, children, runs, training
+from training_nights import FIRST, Night, children, promoted, runs, training
 
 from core.errors import UsageError
-from core.settings import Settings, load_settings, with_home
+from core.settings import Settings
 from core.tables.experiments import TABLE as EXPERIMENTS
 from core.tracking import connect
 from jobs._registry import all_jobs, all_tables
-from jobs.evaluate import JOB as EVALUATE
-from jobs.promote import JOB as PROMOTE
 from jobs.run_experiment import JOB as RUN_EXPERIMENT
-from jobs.train_ranker import JOB as TRAIN
 from models.experiment import read_experiment
 from reelfeed.__main__ import cli
 
@@ -37,14 +33,7 @@ Serving = tuple[dict[str, int], dict[str, str], dict[str, str], int]
 @pytest.fixture(scope="module")
 def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     """A night with a champion."""
-    home = tmp_path_factory.mktemp("experiment") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REELFEED_HOME", str(home))
-        local = load_settings("local")
-        night = Night(spark, with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home))
-        night.publish(FIRST, seed=1)
-        for job in (TRAIN, EVALUATE, PROMOTE):
-            night.run(job, FIRST)
+    with promoted(spark, tmp_path_factory.mktemp("experiment") / "home") as night:
         yield night
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from training_nights import FIRST, ROWS, SECOND, Night, children, training
+from training_nights import FIRST, ROWS, SECOND, Night, children, promoted, training
 
 from core.errors import ContractError
-from core.settings import ROOT, Settings, load_settings, with_home
+from core.settings import ROOT, Settings
 from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.promotions import TABLE as PROMOTIONS
@@ -36,14 +36,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     """A first night that has run to its end."""
-    home = tmp_path_factory.mktemp("training") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REELFEED_HOME", str(home))
-        local = load_settings("local")
-        night = Night(spark, with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home))
-        night.publish(FIRST, seed=1)
-        for job in (TRAIN, EVALUATE, PROMOTE):
-            night.run(job, FIRST)
+    with promoted(spark, tmp_path_factory.mktemp("training") / "home") as night:
         yield night
 
 

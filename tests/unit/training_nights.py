@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from core.job import Job, JobContext
 from core.lake import Lake, spark_schema
 from core.recipe import load_recipe
-from core.settings import Settings
+from core.settings import Settings, load_settings, with_home
 from core.table import Table
 from core.tables.evaluations import TABLE as EVALUATIONS
 from core.tables.promotions import TABLE as PROMOTIONS
@@ -18,6 +23,9 @@ from core.tables.rankers import TABLE as RANKERS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from core.tables.videos import TABLE as VIDEOS
 from features.catalog import categorical_names, feature_names
+from jobs.evaluate import JOB as EVALUATE
+from jobs.promote import JOB as PROMOTE
+from jobs.train_ranker import JOB as TRAIN
 from models.labels import label_names
 
 if TYPE_CHECKING:
@@ -59,6 +67,19 @@ class Night:
         for table, rows in ((TRAINING_EXAMPLES, examples), (VIDEOS, videos(ds))):
             frame = self.spark.createDataFrame(rows, spark_schema(table))
             self.lake.publish(frame, table, [ds], validate=lambda *_: [], job="test", seconds=lambda: 0.0, reads={})
+
+
+@contextmanager
+def promoted(spark: SparkSession, home: Path) -> Iterator[Night]:
+    """Yields an installation in `home` whose first night has run to its end: it has a champion."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REELFEED_HOME", str(home))
+        local = load_settings("local")
+        night = Night(spark, with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home))
+        night.publish(FIRST, seed=1)
+        for job in (TRAIN, EVALUATE, PROMOTE):
+            night.run(job, FIRST)
+        yield night
 
 
 def videos(ds: date) -> list[dict[str, Any]]:
