@@ -126,8 +126,8 @@ def calibration(lake: Lake, ds: date, recipe: Recipe) -> Section:
     text = (
         f"Measured {day} on the test days, a mark for everyone and for each cohort (new users, new videos, spans of "
         f"length, first tags) of at least {gate.cohort_rows:,} impressions. On the line a prediction is right.",
-        "How predictions of different height hold is drawn by training: reliability/ in the run of experiment "
-        "train_models in MLflow.",
+        "How predictions of different height hold is drawn by training: test.png of each head, below the run of "
+        "experiment train_models in MLflow.",
     )
     bounds = f"{1 - gate.cohort_calibration:g} and {1 + gate.cohort_calibration:g}"
     grid = Grid(
