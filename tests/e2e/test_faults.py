@@ -21,6 +21,7 @@ from core.lake import Lake
 from core.recipe import load_recipe
 from core.run import run_jobs
 from core.settings import ROOT, Settings
+from core.store import open_store
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.health import TABLE as HEALTH
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -30,6 +31,7 @@ from core.tables.stage_recall import TABLE as STAGE_RECALL
 from features.catalog import all_groups
 from jobs._registry import all_jobs
 from jobs.write_report import night_report
+from models.handoff import current
 from models.model_rows import nothing
 from models.source import Known, all_sources
 from sim.logs import write_days
@@ -161,6 +163,20 @@ def test_parity_is_whole_until_a_table_changes_and_then_names_it(
     (seen,) = Lake(settings.lake).read_arrow(PARITY, [NEXT]).to_pylist()
     assert seen["mismatch_rate"] > 0.9
     assert seen["changed"] == [group.snapshot.name]
+
+
+def test_a_store_that_lost_everything_is_filled_again_by_a_process_of_its_own(
+    night: Settings, logs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(night.home_path, tmp_path / "home")
+    settings = small(tmp_path / "home")
+    shutil.rmtree(settings.store)
+    # As Airflow runs it: in a process that has no Spark yet.
+    command = [sys.executable, "-m", "reelfeed", "run", "export_feeds", "--ds", str(NIGHT), "--logs-dir", str(logs)]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"REELFEED_HOME": settings.home}, check=True)
+    served_now, before = (current(open_store(each.store), "for_you") for each in (settings, night))
+    assert served_now is not None
+    assert served_now == before
 
 
 def test_health_tells_how_late_every_group_is(night: Settings, logs: Path, tmp_path: Path) -> None:
