@@ -101,6 +101,13 @@ HEADS = (
         sign=1,
         weight_limit=20.0,
     ),
+    Head(
+        name="watch_debiased",
+        doc="Percentile of watch time among showings of videos of like length: interest, where seconds reward length.",
+        label="watch_debiased",
+        sign=1,
+        weight_limit=10.0,
+    ),
 )
 
 

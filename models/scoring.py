@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
 
     from models.ranker import Ranker
 
+log = logging.getLogger("reelfeed")
+
 
 def predicted(rows: DataFrame, ranker: Ranker, weights: Mapping[str, float]) -> DataFrame:
-    """Returns user_id, video_id, value, predictions (in the order of HEADS), features_hash of `rows`."""
+    """Returns user_id, video_id, value, predictions (in the order of HEADS), features_hash of `rows`.
+
+    A head that is younger than `ranker` is predicted as 0, and a warning names it: a champion serves on until one that
+    has learned the head is promoted.
+    """
     chosen = ranker.columns_in(feature_names())
-    order = [ranker.heads.index(head.name) for head in HEADS]
+    there = [place for place, head in enumerate(HEADS) if head.name in ranker.heads]
+    order = [ranker.heads.index(HEADS[place].name) for place in there]
+    absent = [head.name for head in HEADS if head.name not in ranker.heads]
+    if absent:
+        log.warning("ranker %s was trained without %s: predicted as 0", ranker.model_id, ", ".join(absent))
 
     def predict(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         import numpy as np
@@ -30,7 +41,8 @@ def predicted(rows: DataFrame, ranker: Ranker, weights: Mapping[str, float]) -> 
             if not batch.num_rows:
                 continue
             wide = matrix(batch)
-            predictions = ranker.predict(np.ascontiguousarray(wide[:, chosen], dtype=np.float32))[:, order]
+            predictions = np.zeros((len(wide), len(HEADS)))
+            predictions[:, there] = ranker.predict(np.ascontiguousarray(wide[:, chosen], dtype=np.float32))[:, order]
             offsets = np.arange(0, predictions.size + 1, predictions.shape[1], dtype=np.int32)
             made = {
                 "user_id": batch.column("user_id"),

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 PLACE = "session__position"
 MOST_WEIGHT = 10.0
 """Of a row by exposure, either way."""
-LONG_VIEW, SECONDS = (next(head for head in HEADS if head.name == name) for name in ("long_view", "watch_seconds"))
-PERCENTILE = Head("watch_debiased", "Watch time among videos of like length.", "watch_debiased", 1, 1.0)
+LONG_VIEW, SECONDS, PERCENTILE = (
+    next(head for head in HEADS if head.name == name) for name in ("long_view", "watch_seconds", "watch_debiased")
+)
 
 
 def exposure_weights(video: NDArray[np.int64], most: float = MOST_WEIGHT) -> Floats:
@@ -121,8 +122,8 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
         Way("the random slots alone", "long_view", Lesson(rows=_random)),
     ),
     "duration": (
-        Way("seconds watched: served", "interest", Lesson(SECONDS)),
-        Way("percentile among videos of like length", "interest", Lesson(PERCENTILE)),
+        Way("percentile among videos of like length: served", "interest", Lesson(PERCENTILE)),
+        Way("seconds watched", "interest", Lesson(SECONDS)),
         Way("the percentile mapped back to seconds", "interest", Lesson(PERCENTILE), _in_seconds),
     ),
 }
