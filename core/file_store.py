@@ -55,6 +55,17 @@ class FileStore:
     def written(self, keys: Iterable[str]) -> set[str]:
         return {key for key in keys if self._path(key).exists()}
 
+    def renew(self, keys: Iterable[str], ttl_seconds: int) -> None:
+        for path in map(self._path, keys):
+            try:
+                with path.open(encoding="utf-8") as file:
+                    counted_from = time.time() + ttl_seconds - json.loads(file.readline())
+                os.utime(path, (counted_from, counted_from))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._failed(error) from error
+
     def drop(self, keys: Iterable[str]) -> None:
         folders = set[Path]()
         for key in keys:

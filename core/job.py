@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from core.contract import Finding
 
 log = logging.getLogger("reelfeed")
+alert = logging.getLogger("reelfeed.alert")
+"""For the lines, each beginning with ALERT and an owner, that a person is to see: docs/runbook.md lists them."""
 
 
 @dataclass(frozen=True)

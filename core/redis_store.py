@@ -60,6 +60,14 @@ class RedisStore:
                 found |= {key for key, there in zip(some, pipeline.execute(), strict=True) if there}
         return found
 
+    def renew(self, keys: Iterable[str], ttl_seconds: int) -> None:
+        for some in _some(keys):
+            with self._answering() as redis:
+                pipeline = redis.pipeline(transaction=False)
+                for key in some:
+                    pipeline.expire(key, ttl_seconds)
+                pipeline.execute()
+
     def drop(self, keys: Iterable[str]) -> None:
         for some in _some(keys):
             with self._answering() as redis:

@@ -42,6 +42,9 @@ class Store(Protocol):
     def written(self, keys: Iterable[str]) -> set[str]:
         """Returns those of `keys` that are there."""
 
+    def renew(self, keys: Iterable[str], ttl_seconds: int) -> None:
+        """Lets the hashes `keys`, written with a time to live, live `ttl_seconds` from now; those gone stay so."""
+
     def drop(self, keys: Iterable[str]) -> None:
         """Removes `keys`, values or hashes; those that are not there are passed over."""
 

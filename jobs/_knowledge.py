@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -46,6 +48,20 @@ def knowledge(ctx: JobContext, days: Sequence[date]) -> tuple[Knowledge, list[st
     snapshots = {group.name: read[group.snapshot.name] for group in groups}
     large = frozenset(group.name for group in groups if rows[group.snapshot.name] >= LARGE)
     return Knowledge(snapshots, read[USERS.name], read[VIDEOS.name], read[FOLLOWS.name], large), late
+
+
+def snapshot_version(ctx: JobContext, day: date) -> str:
+    """Returns the name of what `knowledge` makes of `day`: the day, and a hash of the content of every table it reads.
+
+    Of content, not of table versions: a snapshot that is published again with the same rows keeps its name. Which
+    versions those were stands in the commit of the table that was written with it (`reelfeed tables NAME`).
+    """
+    told = []
+    for table in TABLES:
+        used = newest_usable(ctx.days_of(table), [day], table.fresh_for_hours).get(day)
+        there = ctx.lake.partitions(table, [used], ctx.reads.get(table.name)) if used else {}
+        told.append([table.name, *[(each, part.rows, part.hash) for each, part in there.items()]])
+    return f"{day}-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]}"
 
 
 def feed_rows(asked: DataFrame, videos: DataFrame, surface: int) -> DataFrame:

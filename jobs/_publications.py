@@ -12,6 +12,10 @@ from core.settings import Settings
 from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.publications import TABLE as PUBLICATIONS
+from models.feed_checks import EXCEEDS
+
+LATE = "late: "
+"""Begins the reason of feeds that are older than those served."""
 
 Decision = dict[str, Any]
 """A row of table publications."""
@@ -34,6 +38,11 @@ def every_row(lake: Lake) -> list[Decision]:
 def served(decisions: Sequence[Decision]) -> Decision | None:
     """Returns the newest of `decisions` that did not withhold: its feeds are those to serve. None before the first."""
     return next((row for row in reversed(decisions) if row["action"] != "withheld"), None)
+
+
+def why_withheld(decision: Decision) -> list[str]:
+    """Returns those of the decision's reasons for which it withholds; every check's figure is among its reasons."""
+    return [reason for reason in decision["reasons"] if EXCEEDS in reason or reason.startswith(LATE)]
 
 
 def validity(settings: Settings, ds: date) -> dict[str, str]:

@@ -13,6 +13,7 @@ from core.tables.feeds import TERMS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.users import TABLE as USERS
+from jobs._publications import validity
 from jobs._slate_inputs import TABLES, slate_inputs
 from models.serving import FALLBACK
 
@@ -64,7 +65,9 @@ def run(ctx: JobContext) -> None:
             F.lit(_absent(ctx)).cast("array<string>").alias("absent_sources"),
             F.coalesce("model", F.lit("")).alias("model"),
             "features_hash",
+            F.coalesce("snapshot_version", F.lit("")).alias("snapshot_version"),
             F.lit(ctx.recipe.hash).alias("recipe_hash"),
+            *[F.lit(value).alias(name) for name, value in validity(ctx.settings, ctx.ds).items()],
             F.lit(ctx.ds).alias("ds"),
         )
         .cache()

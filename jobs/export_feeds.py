@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from core.errors import MissingDataError
-from core.job import Job, JobContext, log
+from core.job import Job, JobContext, alert, log
 from core.store import StoreError, open_store
-from core.table import Table
 from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.publications import TABLE as PUBLICATIONS
+from core.tables.videos import TABLE as VIDEOS
 from jobs._publications import Decision, ledger, served
 from models.handoff import (
     POPULAR,
@@ -20,17 +19,17 @@ from models.handoff import (
     current,
     feed_values,
     parts_written,
+    renew,
     retire,
     segment_field,
     switch,
+    withdraw,
+    withdrawn,
     write_users,
 )
 
 if TYPE_CHECKING:
     import pyarrow
-    from pyspark.sql import DataFrame
-
-alert = logging.getLogger("reelfeed.alert")
 
 WRITTEN_DDL = "part int, users bigint, error array<string>"
 LATELY = 30
@@ -40,8 +39,9 @@ LATELY = 30
 def run(ctx: JobContext) -> None:
     """Makes the store of the settings serve the newest publication of the recipe; writes nothing where it does already.
 
-    What a killed run has written is not written again. Raises MissingDataError where nothing was ever published,
-    StoreError where the store does not answer: it then goes on serving what it did.
+    What the store still has of it, of a killed run or an earlier publication, is not written again. Videos of it that
+    were withdrawn since are named to readers. Raises MissingDataError where nothing was ever published, StoreError
+    where the store does not answer: it then goes on serving what it did.
     """
     decisions = ledger(ctx.lake, ctx.recipe.name)
     decision = served(decisions)
@@ -52,14 +52,24 @@ def run(ctx: JobContext) -> None:
             next_step=f"reelfeed run build_feed publish_feeds --ds {ctx.ds}",
         )
     store, edition = open_store(ctx.settings.store), _edition(ctx, decision)
+    gone = _gone(ctx, decision)
+    if gone:
+        told = f"{len(gone):,} of its videos may not be shown any more, {min(gone)} among them: readers leave them out"
+        alert.error("ALERT owner=%s edition %s: %s", JOB.owner, edition.version, told)
     try:
         before = current(store, ctx.recipe.name)
         if before == edition:
+            withdraw(store, ctx.recipe.name, gone)
             log.info("export_feeds: edition %s is served already", edition.version)
             return
-        done = parts_written(store, edition)
-        users, parts = _written(ctx, edition, decision, done)
-        switch(store, edition, [*done, *parts], _fallbacks(ctx, decision))
+        # Of both, as long as readers may see either.
+        withdraw(store, ctx.recipe.name, gone | withdrawn(store, ctx.recipe.name))
+        there = parts_written(store, edition)
+        renew(store, edition, there)
+        # All of them: a rollback to feeds that the store still holds, which so takes no Spark.
+        users, parts = (0, []) if len(there) == edition.parts else _written(ctx, edition, decision, there)
+        switch(store, edition, [*there, *parts], _fallbacks(ctx, decision))
+        withdraw(store, ctx.recipe.name, gone)
         log.info("export_feeds: %s feeds written, edition %s is served", f"{users:,}", edition.version)
         kept = {edition.version, before.version if before else ""}
         others = [_edition(ctx, row) for row in decisions[-LATELY:] if row["action"] != "withheld"]
@@ -70,9 +80,9 @@ def run(ctx: JobContext) -> None:
 
 
 def _edition(ctx: JobContext, decision: Decision) -> Edition:
-    named = {name: decision[name] for name in ("recipe", "number", "content_hash", "valid_until")}
+    named = {name: decision[name] for name in ("recipe", "content_hash", "valid_until")}
     serving = ctx.settings.serving
-    return Edition(parts=serving.parts, ttl_seconds=serving.ttl_hours * 3600, **named)
+    return Edition(number=decision["origin"], parts=serving.parts, ttl_seconds=serving.ttl_hours * 3600, **named)
 
 
 def _written(ctx: JobContext, edition: Edition, decision: Decision, done: list[int]) -> tuple[int, list[int]]:
@@ -80,8 +90,9 @@ def _written(ctx: JobContext, edition: Edition, decision: Decision, done: list[i
     from pyspark.sql import functions as F
 
     # Read first: in a process of its own this begins the Spark session, without which there are no columns.
-    rows = _rows(ctx, FEEDS, decision)
-    feeds = rows.where(~F.pmod("user_id", F.lit(edition.parts)).isin(done))
+    rows = ctx.lake.read(ctx.spark, FEEDS, [decision["feeds_ds"]], decision["feeds_version"])
+    missing = ~F.pmod("user_id", F.lit(edition.parts)).isin(done)
+    feeds = rows.where((F.col("recipe") == decision["recipe"]) & missing)
     told = feed_values(feeds, edition.parts).mapInArrow(writer(ctx.settings.store, edition), WRITTEN_DDL).collect()
     failed = sorted({tuple(row["error"]) for row in told if row["error"]})
     if failed:
@@ -107,27 +118,38 @@ def writer(where: str, edition: Edition) -> Callable[[Iterator[pyarrow.RecordBat
     return write
 
 
+def _gone(ctx: JobContext, decision: Decision) -> set[int]:
+    """Returns the videos of the publication that, by the newest rows of table videos, may not be shown."""
+    import pyarrow.compute as pc
+
+    days = ctx.lake.days(VIDEOS)[-1:]
+    videos = ctx.lake.read_arrow(VIDEOS, days, ["video_id", "is_visible", "is_advert"])
+    showable = videos.filter(pc.and_(videos["is_visible"], pc.invert(videos["is_advert"])))["video_id"].to_pylist()
+    wanted = (pc.field("ds") == decision["feeds_ds"]) & (pc.field("recipe") == decision["recipe"])
+    shown = set[int]()
+    for table, version in ((FEEDS, "feeds_version"), (FALLBACK_FEEDS, "fallbacks_version")):
+        rows = ctx.lake.dataset(table, decision[version]).scanner(["video_id"], wanted)
+        shown.update(*(pc.unique(batch["video_id"]).to_pylist() for batch in rows.to_batches()))
+    return shown.difference(showable)
+
+
 def _fallbacks(ctx: JobContext, decision: Decision) -> dict[str, list[int]]:
     """Returns the lists for users without a feed, by their field in the store."""
     lists: dict[str, list[int]] = {POPULAR: []}
-    for row in _rows(ctx, FALLBACK_FEEDS, decision).orderBy("tier", "segment", "slot").collect():
-        field = POPULAR if row["tier"] == POPULAR else segment_field(row["segment"])
-        lists.setdefault(field, []).append(row["video_id"])
+    version = decision["fallbacks_version"]
+    rows = ctx.lake.read_arrow(FALLBACK_FEEDS, [decision["feeds_ds"]], version=version).to_pylist()
+    for row in sorted(rows, key=lambda row: row["slot"]):
+        if row["recipe"] == decision["recipe"]:
+            field = POPULAR if row["tier"] == POPULAR else segment_field(row["segment"])
+            lists.setdefault(field, []).append(row["video_id"])
     return lists
-
-
-def _rows(ctx: JobContext, table: Table, decision: Decision) -> DataFrame:
-    """Returns the recipe's rows of `table` that `decision` names, whatever was published since."""
-    version = decision["feeds_version"] if table is FEEDS else decision["fallbacks_version"]
-    rows = ctx.lake.read(ctx.spark, table, [decision["feeds_ds"]], version)
-    return rows.where(rows["recipe"] == decision["recipe"])
 
 
 JOB = Job(
     name="export_feeds",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(PUBLICATIONS, FEEDS, FALLBACK_FEEDS),
+    reads=(PUBLICATIONS, FEEDS, FALLBACK_FEEDS, VIDEOS),
     writes=(),
     run=run,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import MissingDataError
-from core.job import Job, JobContext
+from core.job import Job, JobContext, alert
 from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.source_models import TABLE as SOURCE_MODELS
@@ -34,6 +34,9 @@ def run(ctx: JobContext) -> None:
     models, states = _sources.fit_all(known, served_sources(ctx.recipe))
     rows = [(name, *state, ctx.ds) for name, state in states.items()]
     ctx.publish(SOURCE_FITS, ctx.spark.createDataFrame(rows, spark_schema(SOURCE_FITS)))
+    for name, (state, _, why) in states.items():
+        if state == _sources.FAILED:
+            alert.error("ALERT owner=%s feeds of %s are made without source %s: %s", JOB.owner, ctx.ds, name, why)
     if not models:
         raise MissingDataError(
             "no source of the recipe could be fitted", where="table source_fits says why", choices=states

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from core.config import load
-from core.job import Job, JobContext, log
+from core.job import Job, JobContext, alert, log
 from core.settings import CONF
 from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
 from core.tables.feeds import TABLE as FEEDS
@@ -15,14 +14,12 @@ from core.tables.publications import TABLE as PUBLICATIONS
 from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
-from jobs._publications import Decision, every_row, served, validity
+from jobs._publications import LATE, Decision, every_row, served, validity
 from models.feed_checks import Check, Limits, checked
 from models.history import DAYS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-alert = logging.getLogger("reelfeed.alert")
 
 
 def run(ctx: JobContext) -> None:
@@ -79,7 +76,7 @@ def decide(
     now = served(decisions)
     reasons, stops = [str(check) for check in checks], [str(check) for check in checks if not check.holds]
     if now is not None and now["feeds_ds"] > ctx.ds:
-        stops.append(f"late: feeds of {now['feeds_ds']} are served, which are newer")
+        stops.append(f"{LATE}feeds of {now['feeds_ds']} are served, which are newer")
         reasons.append(stops[-1])
     if stops:
         standing = f"publication {now['number']} of {now['feeds_ds']}" if now else "nothing"

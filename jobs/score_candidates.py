@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple
 
 from core.errors import MissingDataError
-from core.job import Job, JobContext, log
+from core.job import Job, JobContext, alert, log
 from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.preranks import TABLE as PRERANKS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
@@ -39,6 +39,9 @@ def run(ctx: JobContext) -> None:
         )
     ranker, _ = serving
     known, late = _knowledge.knowledge(ctx, [ctx.ds])
+    if late:
+        tables = ", ".join(late)
+        alert.error("ALERT owner=%s feeds of %s are of the tier degraded, late are: %s", JOB.owner, ctx.ds, tables)
     candidates = ctx.read(CANDIDATES).select("user_id", "video_id", "rank", "sources", "ds")
     rows = _knowledge.feed_rows(candidates, ctx.read(VIDEOS), ctx.recipe.surface)
     chosen, cost = preranked(ctx, rows, known, ranker)
@@ -46,7 +49,13 @@ def run(ctx: JobContext) -> None:
     told = [(ctx.recipe.name, *astuple(cost), ctx.ds)]
     ctx.publish(PRERANKS, ctx.spark.createDataFrame(told, spark_schema(PRERANKS)))
     scored = predicted(vectors(chosen, known), ranker, ctx.recipe.value)
-    final = scored.withColumns({"is_degraded": F.lit(bool(late)), "model": F.lit(ranker.model_id), "ds": F.lit(ctx.ds)})
+    made_of = {
+        "is_degraded": bool(late),
+        "model": ranker.model_id,
+        "snapshot_version": _knowledge.snapshot_version(ctx, ctx.ds),
+        "ds": ctx.ds,
+    }
+    final = scored.withColumns({name: F.lit(value) for name, value in made_of.items()})
     ctx.publish(SCORED_CANDIDATES, final.select(*SCORED_CANDIDATES.column_names))
     chosen.unpersist()
 

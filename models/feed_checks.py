@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 HEAD = 10
 """Slots by which two feeds are called the same."""
 
+EXCEEDS = ", more than "
+"""Stands in the figure of a check that does not hold."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -45,7 +48,7 @@ class Check:
 
     def __str__(self) -> str:
         told = f"{self.name} {self.share:.2%} ({self.count:,} of {self.of:,} {self.doc})"
-        return told if self.holds else f"{told}, more than {self.limit:.2%}"
+        return told if self.holds else f"{told}{EXCEEDS}{self.limit:.2%}"
 
 
 CHECKS = {

@@ -1,8 +1,9 @@
 """How feeds lie in a key-value store and are looked up there: docs/serving.md is the contract, this its one writer.
 
-Keys, R the recipe, V an edition's version: R:current, JSON that names V and its parts; R:V:users:P, a hash of the feeds
-of users whose id leaves P when divided by the parts; R:V:fallback, a hash of the lists for all others. An edition is
-written beside the one that is served and becomes it by one write of R:current.
+Keys, R the recipe, V an edition's version: R:current, JSON that names V and its parts; R:withdrawn, a list of videos
+that no feed may show any more; R:V:users:P, a hash of the feeds of users whose id leaves P when divided by the parts;
+R:V:fallback, a hash of the lists for all others. An edition is written beside the one that is served and becomes it by
+one write of R:current.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ POPULAR = "popular"
 
 @dataclass(frozen=True)
 class Edition:
-    """One publication as it lies in a store; `number`, `content_hash`, `valid_until` as in table publications."""
+    """One publication as it lies in a store; `content_hash` and `valid_until` as in table publications. `number` is the
+    decision that first put these feeds up, so that a rollback to them finds them again."""
 
     recipe: str
     number: int
@@ -37,7 +39,7 @@ class Edition:
 
     @property
     def version(self) -> str:
-        return f"{self.number}-{self.content_hash[:12]}"
+        return f"{self.number}-{self.content_hash[:12]}-{self.parts}"
 
     def users_key(self, part: int) -> str:
         return f"{self.recipe}:{self.version}:users:{part}"
@@ -62,6 +64,10 @@ class Served:
 
 def current_key(recipe: str) -> str:
     return f"{recipe}:current"
+
+
+def withdrawn_key(recipe: str) -> str:
+    return f"{recipe}:withdrawn"
 
 
 def segment_field(segment: str) -> str:
@@ -114,6 +120,11 @@ def parts_written(store: Store, edition: Edition) -> list[int]:
     return [part for part in range(edition.parts) if edition.users_key(part) in there]
 
 
+def renew(store: Store, edition: Edition, parts: Iterable[int]) -> None:
+    """Lets `parts`, which an earlier export wrote, live as long as if they were written now."""
+    store.renew(map(edition.users_key, parts), edition.ttl_seconds)
+
+
 def switch(store: Store, edition: Edition, parts: Iterable[int], fallbacks: Mapping[str, Sequence[int]]) -> None:
     """Serves `edition`, of which `parts` were written, from now on; `fallbacks` maps fields to lists.
 
@@ -142,6 +153,18 @@ def current(store: Store, recipe: str) -> Edition | None:
     return Edition(**{name: content[name] for name in Edition.__dataclass_fields__})
 
 
+def withdraw(store: Store, recipe: str, videos: Iterable[int]) -> None:
+    """Names to readers the `videos` that no feed may show any more, in place of those that it named before."""
+    named = set(videos)
+    if named != withdrawn(store, recipe):
+        store.put(withdrawn_key(recipe), encoded(sorted(named)))
+
+
+def withdrawn(store: Store, recipe: str) -> set[int]:
+    """Returns the videos that readers are to leave out."""
+    return set(_decoded(store.get(withdrawn_key(recipe)) or encoded(())))
+
+
 def retire(store: Store, editions: Iterable[Edition]) -> None:
     """Removes `editions`, none of which may be served or have been until just now."""
     for edition in editions:
@@ -150,7 +173,7 @@ def retire(store: Store, editions: Iterable[Edition]) -> None:
 
 def look_up(store: Store, recipe: str, user_id: int, segment: str = "") -> Served:
     """Returns what to show `user_id`, of audience `segment` (the app's activity class): their feed, else the segment's
-    list, else the popular one. Raises MissingDataError where nothing is served."""
+    list, else the popular one, without what was withdrawn since. Raises MissingDataError where nothing is served."""
     edition = current(store, recipe)
     if edition is None:
         raise MissingDataError(
@@ -158,13 +181,13 @@ def look_up(store: Store, recipe: str, user_id: int, segment: str = "") -> Serve
             where="feed store",
             next_step=f"reelfeed run publish_feeds export_feeds --recipe {recipe} --ds …",
         )
-    own = store.field(edition.users_key(user_id % edition.parts), str(user_id))
-    if own is not None:
-        return Served(edition.version, "personal", _decoded(own))
-    listed = store.field(edition.fallback_key, segment_field(segment)) if segment else None
-    if listed is not None:
-        return Served(edition.version, "segment", _decoded(listed))
-    return Served(edition.version, POPULAR, _decoded(store.field(edition.fallback_key, POPULAR) or encoded(())))
+    tier, found = "personal", store.field(edition.users_key(user_id % edition.parts), str(user_id))
+    if found is None and segment:
+        tier, found = "segment", store.field(edition.fallback_key, segment_field(segment))
+    if found is None:
+        tier, found = POPULAR, store.field(edition.fallback_key, POPULAR) or encoded(())
+    gone = withdrawn(store, recipe)
+    return Served(edition.version, tier, tuple(video for video in _decoded(found) if video not in gone))
 
 
 def _decoded(value: str) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge
 from jobs._slate_inputs import TABLES, slate_inputs
 from models.heads import head_names
+from reelfeed import standing
 from reelfeed.held_back import held_back
 from reelfeed.unproposed import unproposed
 
@@ -49,18 +50,20 @@ class UserNight:
 def explain(settings: Settings, recipe: Recipe, ds: date, user_id: int, video_id: int) -> str:
     """Returns how `video_id` fared for `user_id` in the night `ds`, stage by stage, as text.
 
-    Raises MissingDataError where that night has no feeds, ContractError where the features have changed since, so that
-    they would not explain the prediction.
+    Ends with whether that night's feeds are served. Raises MissingDataError where that night has no feeds,
+    ContractError where the features have changed since, so that they would not explain the prediction.
     """
-    night = user_night(Lake(settings.lake), recipe, ds, user_id)
-    ctx = JobContext(JOB, (ds,), settings, recipe, "", "", Lake(settings.lake))
-    if video_id not in night.proposed:
-        return "\n".join([*told(night, recipe, video_id, {}), *unproposed(ctx, user_id, video_id)])
+    lake = Lake(settings.lake)
+    night = user_night(lake, recipe, ds, user_id)
+    ctx = JobContext(JOB, (ds,), settings, recipe, "", "", lake)
     scored = night.scored.get(video_id)
     lines = told(night, recipe, video_id, _moved(ctx, scored) if scored else {})
-    if scored and night.slots and video_id not in night.slots:
+    if video_id not in night.proposed:
+        lines += unproposed(ctx, user_id, video_id)
+    elif scored and night.slots and video_id not in night.slots:
         lines += _held_back(ctx, night, video_id)
-    return "\n".join(lines)
+    state = standing.told(standing.standing(lake, recipe.name, ds))
+    return "\n".join([*lines, "", "Served", *[f"  {line}" for line in state]])
 
 
 def user_night(lake: Lake, recipe: Recipe, ds: date, user_id: int) -> UserNight:
@@ -97,9 +100,10 @@ def told(night: UserNight, recipe: Recipe, video_id: int, moved: Mapping[str, Se
         lines.append(f"  not at all: the pre-ranker left it out, and {len(night.scored)} others in")
         return [*lines, "", *_slot(night, video_id)]
     better = sum(other["value"] > scored["value"] for other in night.scored.values())
-    lines.append(
-        f"  by model {scored['model']}: value {scored['value']:.4f}, {better} of the user's candidates above it"
-    )
+    lines += [
+        f"  by model {scored['model']}: value {scored['value']:.4f}, {better} of the user's candidates above it",
+        f"  on features of snapshot {scored.get('snapshot_version') or 'that was not named then'}",
+    ]
     for place, head in enumerate(head_names()):
         prediction, weight = scored["predictions"][place], recipe.value[head]
         lines.append(f"  {head:15} {prediction:9.4g} × {weight:g} = {prediction * weight:+.4f}")

@@ -6,7 +6,7 @@ import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cache, partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +19,7 @@ from core.errors import MissingDataError, ReelfeedError, UsageError
 from core.lake import Lake
 from core.recipe import recipe_names
 from core.settings import Settings
-from reelfeed import feed_reader, feed_view, thumbnail
+from reelfeed import feed_reader, feed_view, standing, thumbnail
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -84,11 +84,13 @@ def page(lake: Lake, query: str) -> tuple[HTTPStatus, str]:
         return status, _rendered("missing.html", status=status, error=error, picks=_links({}))
     shown = feed_view.showings(feed)
     told = feed.slots[0]
+    found = standing.standing(lake, feed.recipe, feed.ds)
     return HTTPStatus.OK, _rendered(
         "feed.html",
         feed=feed,
-        served_on=feed.ds + timedelta(days=1),
         told=told,
+        is_served=found.state == standing.SERVED,
+        stands=standing.told(found),
         recipes=recipe_names(),
         days=list(reversed(days)),
         picks=_links({"recipe": feed.recipe, "ds": str(feed.ds)}, seed + 1),

@@ -21,9 +21,10 @@ ONE_MACHINE = "local[*]"
 def roll_back(settings: Settings, recipe: Recipe, to: str, reason: str) -> str:
     """Serves the publication `to` again (its number, its night, or empty: the one before), and returns what was done.
 
-    The ledger says so first, in one commit of one row; then the feeds are handed to the store anew. Asked for what is
-    served already, it only sees to the store. Spark runs on this machine, whatever the profile: a cluster may be what
-    failed. Raises UsageError where `to` is unknown or its files are gone, StoreError where the store does not answer.
+    The ledger says so first, in one commit of one row; then the store is switched to the feeds that it still holds, or
+    is handed them anew. Asked for what is served already, it only sees to the store. Spark runs on this machine,
+    whatever the profile: a cluster may be what failed. Raises UsageError where `to` is unknown or its files are gone,
+    StoreError where the store does not answer.
     """
     lake = Lake(settings.lake)
     wanted = to_restore(lake, recipe.name, to)

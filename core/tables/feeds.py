@@ -54,7 +54,19 @@ TABLE = Table(
             "Fingerprint of the feature vector that was scored; null in the popular tier.",
             nullable=True,
         ),
+        Column(
+            "snapshot_version",
+            "string",
+            "Day and content hash of the features that were scored, as in table scored_candidates; empty in the "
+            "popular tier.",
+        ),
         Column("recipe_hash", "string", "Hash of the recipe's decisions."),
+        Column("valid_from", "string", "When this feed may first be shown, ISO 8601, the app's local time."),
+        Column(
+            "valid_until",
+            "string",
+            "When it is to be forgotten, as valid_from. A rollback to it sets another end: table publications.",
+        ),
     ),
     key=("recipe", "user_id", "slot"),
     fresh_for_hours=30,

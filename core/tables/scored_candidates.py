@@ -14,6 +14,11 @@ TABLE = Table(
         Column("features_hash", "bigint", "Fingerprint of the feature vector that was scored."),
         Column("is_degraded", "boolean", "Whether some features were not of this night's snapshots."),
         Column("model", "string", "Content hash of the ranker."),
+        Column(
+            "snapshot_version",
+            "string",
+            "Day and content hash of the features: the same while every table that they were read from holds the same.",
+        ),
     ),
     key=("user_id", "video_id"),
     fresh_for_hours=36,

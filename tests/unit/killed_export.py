@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from core.store import Fields, Store, open_store
-from models.handoff import POPULAR, Edition, encoded, parts_written, segment_field, switch, write_users
+from models.handoff import POPULAR, Edition, encoded, parts_written, renew, segment_field, switch, write_users
 
 USERS, PARTS = 9, 3
 
@@ -49,6 +49,10 @@ class DyingStore:
         self._step()
         return self._store.written(keys)
 
+    def renew(self, keys: Iterable[str], ttl_seconds: int) -> None:
+        self._step()
+        self._store.renew(keys, ttl_seconds)
+
 
 def edition(number: int) -> Edition:
     return Edition("for_you", number, f"{number:028x}", "2026-01-18T03:00", PARTS, 3600)
@@ -74,6 +78,7 @@ def batches(number: int, left_out: Sequence[int]) -> list[pa.RecordBatch]:
 def export(store: Store, number: int) -> list[int]:
     """Hands over edition `number` as jobs/export_feeds.py does; returns the parts that it wrote."""
     done = parts_written(store, edition(number))
+    renew(store, edition(number), done)
     parts = [part for part, _ in write_users(store, edition(number), batches(number, done))]
     lists = {POPULAR: [number], segment_field("full_active"): [number, number + 1]}
     switch(store, edition(number), [*done, *parts], lists)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DS = date(2026, 1, 10)
+SNAPSHOT = f"{DS}-0123456789ab"
 NEW, PEOPLE, POOL, LISTED = 0, 12, 60, 25
 """User NEW has neither history nor candidates."""
 RULES = (
@@ -67,7 +68,7 @@ def tables() -> dict[Table, list[dict[str, Any]]]:
             value = sum(p * RECIPE.value[head] for p, head in zip(predictions, head_names(), strict=True))
             candidates.append({**named, "rank": rank, "sources": sources})
             scored.append({**named, "value": value, "predictions": predictions, "features_hash": 1, "model": "m"})
-            scored[-1]["is_degraded"] = False
+            scored[-1] |= {"is_degraded": False, "snapshot_version": SNAPSHOT}
     link = {"source": "trending", "part": "everyone", "entity_id": 0, "embedding": []}
     learned = {"source": "two_tower", "kind": "video", "model": "m"}
     return {
@@ -118,6 +119,8 @@ def test_every_row_explains_itself_and_a_run_again_is_the_same(installed: Settin
         scored = listed.get((row["user_id"], row["video_id"]))
         assert row["value"] == pytest.approx(scored["value"] if scored else 0.0, abs=1e-12)
         assert (row["tier"] == "popular") == (scored is None) == ("fallback" in row["rules"])
+        assert row["snapshot_version"] == (SNAPSHOT if scored else "")
+        assert (row["valid_from"], row["valid_until"]) == ("2026-01-11T03:00", "2026-01-14T03:00")
         assert ("exploration" in row["rules"]) == row["is_exploration"]
         assert (row["propensity"] == 1) == ("new_videos" in row["rules"] and not row["is_exploration"])
     assert {row["tier"] for row in feeds[NEW]} == {"popular"}

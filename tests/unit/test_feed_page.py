@@ -63,6 +63,9 @@ def slot(user: int, place: int, video: int, ds: date = NIGHT, **changed: Any) ->
         "absent_sources": [],
         "model": "abcdef",
         "recipe_hash": "123456789abc",
+        "snapshot_version": f"{ds}-fedcba987654",
+        "valid_from": f"{ds + timedelta(days=1)}T03:00",
+        "valid_until": f"{ds + timedelta(days=4)}T03:00",
         "ds": ds,
     }
     return row | changed
@@ -133,6 +136,9 @@ def test_a_feed_is_shown_with_its_reasons_and_what_the_user_did_before(port: int
     assert answer.status == 200
     assert re.findall(r'id="slot-(\d)"', answer.body) == ["1", "2"], "not in order of slot"
     assert "als <b>#7</b>" in answer.body
+    assert f"features <code>{NIGHT}-fedcba987654</code>" in answer.body
+    assert "valid from 2026-01-11T03:00 until 2026-01-14T03:00" in answer.body
+    assert "Nothing was decided about these feeds" in answer.body
     assert answer.body.count("author 5 <b>followed</b>") == 2
     yesterday = answer.body.partition("<aside>")[2]
     assert "1 videos shown: long view 1, like 1." in yesterday

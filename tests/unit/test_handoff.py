@@ -11,14 +11,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from killed_export import PARTS, USERS, edition, export, videos
+from killed_export import PARTS, USERS, batches, edition, export, videos
 
 from core.errors import MissingDataError, UsageError
 from core.redis_store import RedisStore
 from core.settings import ROOT
 from core.store import Store, StoreError, open_store
-from models.handoff import Served, current, look_up, parts_written, retire, switch
+from models.handoff import (
+    Served,
+    current,
+    look_up,
+    parts_written,
+    renew,
+    retire,
+    switch,
+    withdraw,
+    withdrawn,
+    write_users,
+)
 from reelfeed.redis_server import redis_server
 
 OLD, NEW = 1, 2
@@ -136,6 +148,35 @@ def test_when_its_time_is_over_a_feed_gives_way_to_the_lists(address: str) -> No
     assert look_up(store, "for_you", 2).tier == "personal"
 
 
+def test_parts_that_are_still_there_live_on_as_new_ones_and_what_is_gone_stays_gone(address: str) -> None:
+    store = open_store(address)
+    export(store, OLD)
+    key, lost = edition(OLD).users_key(1), edition(OLD).users_key(2)
+    store.drop([lost])
+    if address.startswith("redis://"):
+        _client(address).expire(key, 9)  # type: ignore[attr-defined]
+    else:
+        file = Path(address, *key.split(":"))
+        os.utime(file, (file.stat().st_mtime - 3600,) * 2)
+    renew(store, edition(OLD), [1, 2])
+    assert look_up(store, "for_you", 1).tier == "personal"
+    assert store.written([lost]) == set()
+    if address.startswith("redis://"):
+        assert 3500 < _client(address).ttl(key) <= 3600  # type: ignore[attr-defined]
+
+
+def test_what_was_withdrawn_is_left_out_of_every_tier_until_it_is_named_no_more(address: str) -> None:
+    store = open_store(address)
+    export(store, OLD)
+    withdraw(store, "for_you", {1, OLD})
+    assert withdrawn(store, "for_you") == {1, OLD}
+    assert look_up(store, "for_you", 1).videos == (1001,)
+    assert look_up(store, "for_you", 99, "full_active").videos == (OLD + 1,)
+    assert look_up(store, "for_you", 99).videos == ()
+    withdraw(store, "for_you", [])
+    assert whole(store) == OLD
+
+
 def test_an_edition_that_lost_a_part_is_not_switched_to(address: str) -> None:
     store = open_store(address)
     export(store, OLD)
@@ -145,12 +186,36 @@ def test_an_edition_that_lost_a_part_is_not_switched_to(address: str) -> None:
     assert whole(store) == OLD
 
 
-def test_an_edition_of_other_parts_is_read_by_its_own(address: str) -> None:
+def test_an_edition_of_other_parts_is_another(address: str) -> None:
     store = open_store(address)
     export(store, OLD)
-    told = current(store, "for_you")
-    assert told is not None
-    assert replace(told, parts=7).users_key(5) != told.users_key(5 % told.parts)
+    assert parts_written(store, replace(edition(OLD), parts=PARTS + 1)) == []
+
+
+@NEEDS_REDIS
+def test_a_redis_that_dies_half_way_through_an_export_has_the_old_edition_and_the_next_try_ends_it(
+    tmp_path: Path,
+) -> None:
+    kept = ("--appendonly", "yes", "--appendfsync", "always")
+    with redis_server(tmp_path, *kept) as (address, process):
+        store = open_store(address)
+        export(store, OLD)
+
+        def dying() -> Iterator[pa.RecordBatch]:
+            first, second = batches(NEW, ())
+            yield first
+            process.kill()
+            process.wait()
+            yield second
+
+        with pytest.raises(StoreError, match="does not answer"):
+            list(write_users(store, edition(NEW), dying()))
+    with redis_server(tmp_path, *kept) as (address, _):
+        store = open_store(address)
+        assert whole(store) == OLD
+        assert parts_written(store, edition(NEW)) == [], "half a part counts as one"
+        assert export(store, NEW) == list(range(PARTS))
+        assert whole(store) == NEW
 
 
 @NEEDS_REDIS

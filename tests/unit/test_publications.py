@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -34,6 +36,7 @@ from models.feed_checks import CHECKS, Limits, checked
 from models.handoff import current, look_up
 from reelfeed.redis_server import redis_server
 from reelfeed.rollback import roll_back
+from reelfeed.standing import standing, told
 from reelfeed.vacuum import vacuum
 
 if TYPE_CHECKING:
@@ -240,6 +243,83 @@ def test_rollback_serves_an_earlier_night_again_and_a_night_run_again_leaves_it_
     assert actions(nights)[-1] == (4, "rolled_back", TUESDAY, 3)
     roll_back(settings, RECIPE, "2", "cats are fine")
     assert len(actions(nights)) == 4, "it was served already"
+
+
+def test_a_rollback_finds_the_feeds_that_the_store_still_holds_and_gives_them_a_fresh_time_to_live(
+    nights: Lake, settings: Settings, spark: SparkSession
+) -> None:
+    publish(settings, TUESDAY)
+    store = Path(settings.store, RECIPE.name)
+    (version,) = {path.name for path in store.iterdir() if path.name.startswith("1-")}
+    written = {path: path.stat().st_ino for path in (store / version / "users").iterdir()}
+    for path in written:
+        os.utime(path, (path.stat().st_mtime - timedelta(hours=71.9).total_seconds(),) * 2)
+    roll_back(settings, RECIPE, "", "too many cats")
+    now = current(open_store(settings.store), RECIPE.name)
+    assert now is not None
+    assert (now.version, now.valid_until) == (version, "2026-01-10T03:00")
+    assert {path: path.stat().st_ino for path in (store / version / "users").iterdir()} == written, "written again"
+    assert all(time.time() - path.stat().st_mtime < 3600 for path in written)
+    roll_back(settings, RECIPE, "2", "cats are fine")
+    assert shown(settings) == (3, 2, 1), "what was served until then is kept too"
+
+
+def test_a_withdrawn_video_is_served_no_more_even_where_the_night_is_withheld_or_rolled_back(
+    nights: Lake, settings: Settings, spark: SparkSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    withdrawn = 2
+    videos = [{"video_id": video, "is_visible": video not in (HIDDEN, withdrawn)} for video in range(1, HIDDEN + 1)]
+    write(nights, VIDEOS, TUESDAY, videos)
+    publish(settings, TUESDAY)
+    assert actions(nights)[-1][1:3] == ("withheld", TUESDAY), "Tuesday's feeds were built before"
+    assert shown(settings) == (1, 3)
+    assert shown(settings, 9, "newcomer") == (1,)
+    alerts = [record.getMessage() for record in caplog.records if record.name == "reelfeed.alert"]
+    assert "unshowable 22.22%" in alerts[0]
+    assert "1 of its videos may not be shown any more, 2 among them" in alerts[-1]
+    put_feeds(nights, TUESDAY, {1: [6, 5, 4], 2: [5, 4, 6], 3: [4, 5, 6]})
+    caplog.clear()
+    publish(settings, TUESDAY)
+    assert shown(settings) == (6, 5, 4)
+    assert [record for record in caplog.records if record.name == "reelfeed.alert"] == []
+    roll_back(settings, RECIPE, "", "too many dogs")
+    assert shown(settings) == (1, 3)
+
+
+def test_of_every_night_is_told_whether_it_is_served_and_if_not_why(
+    nights: Lake, settings: Settings, spark: SparkSession
+) -> None:
+    def stands(day: date) -> tuple[str, str, str]:
+        found = standing(nights, RECIPE.name, day)
+        first, *rest = told(found)
+        return found.state, first, "".join(rest)
+
+    monday = "publication 1, the feeds of 2026-01-05"
+    assert stands(MONDAY) == (
+        "served",
+        f"These feeds are served: {monday}, valid from 2026-01-06T03:00 until 2026-01-09T03:00.",
+        "",
+    )
+    state, first, rest = stands(TUESDAY)
+    assert (state, first[:39]) == ("undecided", "Nothing was decided about these feeds: ")
+    assert rest.startswith(f"Served now: {monday}, valid")
+    put_feeds(nights, TUESDAY, FEED | {1: [7, 2, 3]})
+    publish(settings, TUESDAY, ["publish_feeds"])
+    state, first, rest = stands(TUESDAY)
+    assert (state, first.count("%")) == ("withheld", 2), "only the check that failed, and its limit"
+    assert "never served. seen 11.11% (1 of 9" in first
+    assert rest.startswith(f"Served now: {monday}, valid")
+    put_feeds(nights, TUESDAY, FEED | {1: [4, 5, 6]})
+    publish(settings, TUESDAY, ["publish_feeds"])
+    assert stands(TUESDAY)[0] == "served"
+    assert stands(MONDAY)[:2] == ("replaced", "These feeds were served until publication 3 took their place.")
+    roll_back(settings, RECIPE, "", "too many cats")
+    assert stands(TUESDAY)[:2] == (
+        "rolled back",
+        "These feeds were served and rolled back by decision 4: too many cats.",
+    )
+    assert stands(TUESDAY)[2].startswith(f"Served now: {monday}, again (decision 4, too many cats), valid")
+    assert stands(MONDAY)[0] == "served"
 
 
 def test_a_version_that_is_unknown_or_gone_is_told_with_those_there_are(
