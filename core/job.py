@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,10 @@ class JobContext:
     def read_arrow(self, table: Table, columns: Sequence[str] | None = None) -> pyarrow.Table:
         """Returns the rows of `table` for `ds` as an Arrow table, without Spark; raises as `read` does."""
         return self.lake.read_arrow(table, [self.ds], columns, self._version(table))
+
+    def read_batches(self, table: Table, columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
+        """Yields the rows of `table` for `ds` in Arrow batches, without Spark; raises as `read` does."""
+        return self.lake.read_batches(table, [self.ds], columns, self._version(table))
 
     def read_window(self, table: Table, back: int) -> DataFrame:
         """Returns the rows of `table` from `back` days before the first day that this job writes until `ds`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import posixpath
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PROVENANCE = "reelfeed"
 RESTORED = "reelfeed_restored_version"
+BATCH_ROWS = 16_384
 Validate = Callable[["DataFrame", Table, list[Finding]], list[Finding]]
 
 
@@ -119,6 +120,24 @@ class Lake:
         self.files(table, days, version)
         wanted = dataset.field("ds").isin(list(days))
         return self.dataset(table, version).to_table(columns=list(columns) if columns else None, filter=wanted)
+
+    def read_batches(
+        self, table: Table, days: Sequence[date], columns: Sequence[str], version: int | None = None
+    ) -> Iterator[pyarrow.RecordBatch]:
+        """Yields the same rows in batches of at most BATCH_ROWS, so that they are never in memory whole.
+
+        In one order for one version; raises as `read_arrow` does.
+        """
+        from pyarrow import dataset
+
+        self.files(table, days, version)
+        yield from self.dataset(table, version).to_batches(
+            columns=list(columns),
+            filter=dataset.field("ds").isin(list(days)),
+            batch_size=BATCH_ROWS,
+            batch_readahead=1,
+            fragment_readahead=1,
+        )
 
     def dataset(self, table: Table, version: int | None = None) -> pyarrow.dataset.Dataset:
         """Returns `table` at `version` (default: newest) as an Arrow dataset, for reading a few rows without Spark."""

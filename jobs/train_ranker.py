@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.job import Job, JobContext
@@ -34,25 +36,25 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
     from features.catalog import categorical_names, feature_names, feature_set, neutral_values
     from models import registry
-    from models.examples import examples
+    from models.examples import examples_in_file
     from models.ranker_training import PARAMETERS, ROUNDS, fit
 
     tracking.connect(ctx.settings)
     names = feature_names()
-    table = ctx.read_arrow(TRAINING_EXAMPLES, COLUMNS)
-    rows = examples(table, ("train", "validate"), len(names), head_labels())
-    del table
     settings = ctx.settings
-    ranker, report = fit(
-        rows,
-        features=names,
-        categorical=categorical_names(),
-        heads=HEADS,
-        neutral=neutral_values(),
-        seed=settings.seed,
-        threads=settings.threads,
-        boost=boost(ctx),
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        batches = ctx.read_batches(TRAINING_EXAMPLES, COLUMNS)
+        rows = examples_in_file(batches, ("train", "validate"), len(names), head_labels(), Path(folder))
+        ranker, report = fit(
+            rows,
+            features=names,
+            categorical=categorical_names(),
+            heads=HEADS,
+            neutral=neutral_values(),
+            seed=settings.seed,
+            threads=settings.threads,
+            boost=boost(ctx),
+        )
     for note in report.notes:
         log.warning("train_ranker: %s", note)
     with training_run(ctx, EXPERIMENT, run_key(ctx), ranker, report, PARAMETERS, ROUNDS):

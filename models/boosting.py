@@ -30,6 +30,14 @@ class Rows:
     labels: NDArray[np.float32]
     weight: NDArray[np.float32]
 
+    def in_memory(self) -> Rows:
+        """Returns the rows themselves."""
+        return self
+
+    def every(self, first: int, step: int) -> Rows:
+        """Returns every `step`-th row from the `first`."""
+        return Rows(self.features[first::step], self.labels[first::step], self.weight[first::step])
+
 
 @dataclass(frozen=True)
 class RowsInFile:
@@ -38,6 +46,15 @@ class RowsInFile:
     features: Stored
     labels: NDArray[np.float32]
     weight: NDArray[np.float32]
+
+    def in_memory(self) -> Rows:
+        """Returns the same rows, read whole."""
+        return Rows(self.features.block(0, len(self.features)), self.labels, self.weight)
+
+    def every(self, first: int, step: int) -> Rows:
+        """Returns every `step`-th row from the `first`, in memory."""
+        places = np.arange(first, len(self.features), step)
+        return Rows(self.features.take(places), self.labels[first::step], self.weight[first::step])
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,7 @@ class Plan:
     patience: int
 
 
-Boost = Callable[[Rows, Rows, Plan], "dict[str, lightgbm.Booster]"]
+Boost = Callable[[Rows | RowsInFile, Rows, Plan], "dict[str, lightgbm.Booster]"]
 """Grows what a plan says from the first rows, stopped by the second: boosters by head, `best_iteration` set."""
 
 

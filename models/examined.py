@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from models.boosting import Boost, Plan, Rows
+from models.boosting import Boost, Plan, Rows, RowsInFile
 from models.examination import Examination
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ def growing(found: Examination, place: str) -> Boost:
     """Returns what grows boosters of binary heads whose rows are looked at as `found` says of their feature `place`.
 
     That feature tells how much a row was looked at, and the trees never split on it. The boosters predict the outcome
-    of an impression that is looked at.
+    of an impression that is looked at. Rows are read into memory whole.
     """
 
-    def grow(train: Rows, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
-        column = plan.features.index(place)
-        looked = [at_places(found, rows.features[:, column]) for rows in (train, stop)]
+    def grow(rows: Rows | RowsInFile, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
+        train, column = rows.in_memory(), plan.features.index(place)
+        looked = [at_places(found, each.features[:, column]) for each in (train, stop)]
         return {
             head.name: _grown(train, stop, plan, at, column, (looked[0], looked[1]))
             for at, head in enumerate(plan.heads)

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ContractError
 from models.labels import label_named, label_names
+from models.stored import Stored
 
 if TYPE_CHECKING:
     import pyarrow
 
 
-@dataclass(frozen=True)
-class Examples:
+@dataclass(frozen=True, kw_only=True)
+class Outcomes:
     """Impressions in one order, that of part (train, validate, test), user, time and video, however they were stored.
 
-    `features` float32 (rows, features), NaN where unknown; `labels` float32 (rows, labels), NaN where one does not
-    apply, their names being `label_names`; `user`, `video` int64 (rows,); `shown_at` int64 (rows,), microseconds since
-    1970; `snapshot` int32 (rows,), days since 1970; `part` int8 (rows,), an index into PARTS; `popularity` float64
-    (rows,); `weight` float32 (rows,), logged impressions that a row stands for.
+    `labels` float32 (rows, labels), NaN where one does not apply, their names being `label_names`; `user`, `video`
+    int64 (rows,); `shown_at` int64 (rows,), microseconds since 1970; `snapshot` int32 (rows,), days since 1970; `part`
+    int8 (rows,), an index into PARTS; `popularity` float64 (rows,); `weight` float32 (rows,), logged impressions that a
+    row stands for.
     """
 
-    features: NDArray[np.float32]
     labels: NDArray[np.float32]
     user: NDArray[np.int64]
     video: NDArray[np.int64]
@@ -48,6 +49,20 @@ class Examples:
         return self.labels[:, self.label_names.index(name)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Examples(Outcomes):
+    """The same with their `features`, float32 (rows, features), NaN where unknown."""
+
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamplesInFile(Outcomes):
+    """The same with their `features` in a file, for more rows than memory should hold whole."""
+
+    features: Stored
+
+
 PARTS = ("train", "validate", "test")
 
 
@@ -57,15 +72,51 @@ def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, labels
     Raises ContractError where a row has other than `features` features or a label for each of LABELS, or a part has
     no rows; UsageError for a label that is not among LABELS.
     """
+    rows = _of(table, parts)
+    outcomes, order = _outcomes(rows, parts, labels)
+    return Examples(**outcomes, features=_matrix(rows, "features", features)[order])
+
+
+def examples_in_file(
+    batches: Iterable[pyarrow.RecordBatch],
+    parts: tuple[str, ...],
+    features: int,
+    labels: tuple[str, ...],
+    folder: Path,
+) -> ExamplesInFile:
+    """Returns the same of a table that comes in `batches`, its features in files of `folder`; raises as `examples`."""
+    import pyarrow as pa
+
+    met, others = folder / "met", []
+    with met.open("wb") as file:
+        for batch in batches:
+            rows = _of(pa.Table.from_batches([batch]), parts)
+            if rows.num_rows:
+                _matrix(rows, "features", features).tofile(file)
+            others.append(rows.drop_columns("features"))
+    rest = pa.concat_tables(others)
+    outcomes, order = _outcomes(rest, parts, labels)
+    stored = Stored(met, rest.num_rows, features).in_order(order, folder / "features")
+    met.unlink()
+    return ExamplesInFile(**outcomes, features=stored)
+
+
+def _of(table: pyarrow.Table, parts: tuple[str, ...]) -> pyarrow.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    part = pc.index_in(table["part"], value_set=pa.array(PARTS))
-    table = table.set_column(table.schema.get_field_index("part"), "part", part.cast(pa.int8()))
-    wanted = pa.array([PARTS.index(name) for name in parts], pa.int8())
-    table = table.filter(pc.is_in(table["part"], value_set=wanted))
-    row_part = _numbers(table, "part").astype(np.int8)
-    missing = [name for name in parts if not (row_part == PARTS.index(name)).any()]
+    return table.filter(pc.is_in(table["part"], value_set=pa.array(parts)))
+
+
+def _outcomes(
+    table: pyarrow.Table, parts: tuple[str, ...], labels: tuple[str, ...]
+) -> tuple[dict[str, Any], NDArray[np.intp]]:
+    """Returns the fields of Outcomes, and the places in `table` that its rows are taken from, in order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    part = pc.index_in(table["part"], value_set=pa.array(PARTS)).to_numpy().astype(np.int8)
+    missing = [name for name in parts if not (part == PARTS.index(name)).any()]
     if missing:
         raise ContractError(
             f"no training examples of part {' and '.join(missing)}",
@@ -75,19 +126,19 @@ def examples(table: pyarrow.Table, parts: tuple[str, ...], features: int, labels
     places = [label_names().index(label_named(name).name) for name in labels]
     user, video = _numbers(table, "user_id"), _numbers(table, "video_id")
     shown_at = _numbers(table, "shown_at", pa.timestamp("us", "UTC"), pa.int64())
-    order = np.lexsort((video, shown_at, user, row_part))
-    return Examples(
-        features=_matrix(table, "features", features)[order],
-        labels=_matrix(table, "labels", len(label_names()))[:, places][order],
-        user=user[order],
-        video=video[order],
-        shown_at=shown_at[order],
-        snapshot=_numbers(table, "snapshot_ds", pa.int32())[order],
-        part=row_part[order],
-        popularity=_numbers(table, "popularity")[order],
-        weight=_numbers(table, "weight")[order],
-        label_names=labels,
-    )
+    order = np.lexsort((video, shown_at, user, part))
+    fields = {
+        "labels": _matrix(table, "labels", len(label_names()))[:, places][order],
+        "user": user[order],
+        "video": video[order],
+        "shown_at": shown_at[order],
+        "snapshot": _numbers(table, "snapshot_ds", pa.int32())[order],
+        "part": part[order],
+        "popularity": _numbers(table, "popularity")[order],
+        "weight": _numbers(table, "weight")[order],
+        "label_names": labels,
+    }
+    return fields, order
 
 
 def at_scoring(features: NDArray[np.float32], neutral: Mapping[int, float]) -> NDArray[np.float32]:

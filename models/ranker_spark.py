@@ -19,7 +19,7 @@ import numpy as np
 
 from core.errors import LostWorkerError, ReelfeedError
 from core.lake import address
-from models.boosting import Boost, Plan, Rows, grow
+from models.boosting import Boost, Plan, Rows, RowsInFile, grow
 
 if TYPE_CHECKING:
     import lightgbm
@@ -45,7 +45,7 @@ def on_cluster(spark: SparkSession, scratch: str, workers: int) -> Boost:
     where the cluster has too few slots or a task failed.
     """
 
-    def boost(train: Rows, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
+    def boost(train: Rows | RowsInFile, stop: Rows, plan: Plan) -> dict[str, lightgbm.Booster]:
         import lightgbm
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
@@ -66,7 +66,7 @@ def on_cluster(spark: SparkSession, scratch: str, workers: int) -> Boost:
     return boost
 
 
-def _deal(train: Rows, stop: Rows, folder: str, workers: int) -> None:
+def _deal(train: Rows | RowsInFile, stop: Rows, folder: str, workers: int) -> None:
     """Writes every `workers`-th row to learn from into a file of its own, and all rows to stop by into another.
 
     Each task stops by the same rows, since all must stop after the same tree.
@@ -75,14 +75,10 @@ def _deal(train: Rows, stop: Rows, folder: str, workers: int) -> None:
 
     store, base = fs.FileSystem.from_uri(address(folder))
     store.create_dir(base)
-    shares = {str(rank): _every(train, rank, workers) for rank in range(workers)}
-    for name, rows in {**shares, "stop": stop}.items():
+    for name in (*map(str, range(workers)), "stop"):
+        rows = stop if name == "stop" else train.every(int(name), workers)
         with store.open_output_stream(posixpath.join(base, f"{name}.npz")) as file:
             np.savez(file, features=rows.features, labels=rows.labels, weight=rows.weight)
-
-
-def _every(rows: Rows, first: int, step: int) -> Rows:
-    return Rows(**{name: values[first::step] for name, values in vars(rows).items()})
 
 
 def _dealt(folder: str, name: str) -> Rows:

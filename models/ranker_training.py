@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import calibration
-from models.boosting import Boost, Plan, Rows, grow
+from models.boosting import Boost, Plan, Rows, RowsInFile, grow
 from models.calibration import Calibration
-from models.examples import PARTS, Examples, at_scoring
+from models.examples import PARTS, Examples, ExamplesInFile, Outcomes, at_scoring
 from models.heads import Head
 from models.lift import lift
 from models.metrics import calibration_ratio, log_loss, reliability, rmse
@@ -78,7 +78,7 @@ class FitReport:
 
 
 def fit(
-    examples: Examples,
+    examples: Examples | ExamplesInFile,
     *,
     features: tuple[str, ...],
     categorical: tuple[str, ...],
@@ -106,7 +106,7 @@ def fit(
     leaves = tuple(_leaves(examples.label(head.label)[slices.train], head, most) for head in learning)
     plan = Plan(features, categorical, learning, leaves, parameters, rounds, PATIENCE)
     boosters = boost(*_rows(examples, slices, learning), plan) if learning else {}
-    held_out = at_scoring(examples.features[slices.calibrate], neutral)
+    held_out = at_scoring(_taken(examples, slices.calibrate), neutral)
     models, reports, notes = [], [], []
     for head in heads:
         labels = examples.label(head.label)
@@ -137,7 +137,7 @@ class _Slices:
         return values[self.train], values[self.stop]
 
 
-def _slices(examples: Examples) -> _Slices:
+def _slices(examples: Outcomes) -> _Slices:
     # A slice, not a mask: the matrix of the train part is then a view, not a copy.
     train = slice(0, int((examples.part == PARTS.index("train")).sum()))
     validate = np.flatnonzero(examples.part == PARTS.index("validate"))
@@ -146,10 +146,20 @@ def _slices(examples: Examples) -> _Slices:
     return _Slices(train, validate[~later], validate[later])
 
 
-def _rows(examples: Examples, slices: _Slices, heads: tuple[Head, ...]) -> tuple[Rows, Rows]:
+def _rows(
+    examples: Examples | ExamplesInFile, slices: _Slices, heads: tuple[Head, ...]
+) -> tuple[Rows | RowsInFile, Rows]:
     labels = np.column_stack([examples.label(head.label) for head in heads])
-    train, stop = zip(*(slices.of(values) for values in (examples.features, labels, examples.weight)), strict=True)
-    return Rows(*train), Rows(*stop)
+    (train_labels, stop_labels), (train_weight, stop_weight) = slices.of(labels), slices.of(examples.weight)
+    stop = Rows(_taken(examples, slices.stop), stop_labels, stop_weight)
+    if isinstance(examples, ExamplesInFile):
+        return RowsInFile(examples.features.part(0, slices.train.stop), train_labels, train_weight), stop
+    return Rows(examples.features[slices.train], train_labels, train_weight), stop
+
+
+def _taken(examples: Examples | ExamplesInFile, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Returns the features of `rows`, which ascend."""
+    return examples.features.take(rows) if isinstance(examples, ExamplesInFile) else examples.features[rows]
 
 
 def _constant(train: NDArray[np.float32], stop: NDArray[np.float32], head: Head) -> float | None:

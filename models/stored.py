@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +23,27 @@ SAMPLE = 200_000
 class Stored:
     """A matrix of `rows` × `width` float32 in a file without header, row after row; NaN where unknown.
 
-    Read by plain reads, not mapped: pages of a mapped file would count as this process's memory.
+    The first `before` rows of the file are not of it. Read by plain reads, not mapped: pages of a mapped file would
+    count as this process's memory.
     """
 
     path: Path
     rows: int
     width: int
+    before: int = 0
 
     def __len__(self) -> int:
         return self.rows
 
     def block(self, start: int, stop: int) -> NDArray[np.float32]:
         """Returns rows `start` to `stop`, not included."""
-        size = np.dtype(np.float32).itemsize
-        numbers = np.fromfile(self.path, np.float32, (stop - start) * self.width, offset=start * self.width * size)
+        size = self.width * np.dtype(np.float32).itemsize
+        numbers = np.fromfile(self.path, np.float32, (stop - start) * self.width, offset=(self.before + start) * size)
         return numbers.reshape(-1, self.width)
+
+    def part(self, start: int, stop: int) -> Stored:
+        """Returns rows `start` to `stop`, not included, where they are."""
+        return replace(self, rows=stop - start, before=self.before + start)
 
     def take(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Returns the rows at places that ascend, in one pass over the file."""
@@ -48,6 +54,15 @@ class Stored:
             if first < last:
                 found[first:last] = self.block(start, stop)[rows[first:last] - start]
         return found
+
+    def in_order(self, order: NDArray[np.intp], path: Path) -> Stored:
+        """Returns the rows at the places `order`, each once and in any order, written to a file at `path`."""
+        with path.open("wb") as file:
+            for start in range(0, len(order), BLOCK):
+                # Mapped anew for each block, so that only the pages of one count as memory.
+                mapped = np.memmap(self.path, np.float32, "r", shape=(self.before + self.rows, self.width))
+                mapped[self.before + order[start : start + BLOCK]].tofile(file)
+        return Stored(path, len(order), self.width)
 
 
 def binned(features: Stored, parameters: dict[str, Any], **described: Any) -> lightgbm.Dataset:

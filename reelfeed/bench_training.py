@@ -81,24 +81,21 @@ def grown(way: str, folder: Path, size: Size) -> dict[str, float]:
     import numpy as np
 
     from models import ranker  # noqa: F401  # LightGBM's threads wait without spinning, as in training
-    from models.boosting import Rows, RowsInFile, grow
+    from models.boosting import RowsInFile, grow
     from models.stored import Stored
 
     def part(name: str, rows: int) -> RowsInFile:
         labels = np.fromfile(folder / f"{name}.labels", np.float32).reshape(rows, size.heads)
         return RowsInFile(Stored(folder / f"{name}.features", rows, FEATURES), labels, np.ones(rows, np.float32))
 
-    def held(rows: RowsInFile) -> Rows:
-        return Rows(rows.features.block(0, len(rows.features)), rows.labels, rows.weight)
-
     began, busy = time.monotonic(), time.process_time()
-    stored, stop = part("train", size.rows), held(part("stop", size.stop))
+    stored, stop = part("train", size.rows), part("stop", size.stop).in_memory()
     plan = _plan(size, quantised=way == "quantised")
     if way == PEER:
-        rows = held(stored)
+        rows = stored.in_memory()
         boosters = [_alone(rows, stop, plan, place) for place in range(size.heads)]
     else:
-        train = held(stored) if way == "in_memory" else stored
+        train = stored.in_memory() if way == "in_memory" else stored
         boosters = list(grow(train, stop, plan).values())
     losses = [booster.best_score["valid_0"]["binary_logloss"] for booster in boosters]
     return {

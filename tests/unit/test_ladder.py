@@ -30,7 +30,18 @@ def made(rows: int, seed: int) -> Examples:
     ids = np.arange(rows)
     part = np.where(ids < rows * 3 // 4, 0, 1).astype(np.int8)
     noise, ones, day = draw.random(rows), np.ones(rows, np.float32), np.zeros(rows, np.int32)
-    return Examples(matrix, labels, ids % 100, ids, ids, day, part, noise, ones, head_labels())
+    return Examples(
+        features=matrix,
+        labels=labels,
+        user=ids % 100,
+        video=ids,
+        shown_at=ids,
+        snapshot=day,
+        part=part,
+        popularity=noise,
+        weight=ones,
+        label_names=head_labels(),
+    )
 
 
 def test_every_kind_names_groups_that_there_are() -> None:

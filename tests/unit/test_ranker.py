@@ -12,12 +12,13 @@ import pyarrow as pa
 import pytest
 
 from core.errors import ContractError, MissingDataError, UsageError
-from models.examples import Examples, examples
+from models.examples import Examples, ExamplesInFile, examples, examples_in_file
 from models.heads import HEADS, head_labels
 from models.labels import LABELS, label_names, label_sql
 from models.metrics import auc, calibration_ratio
 from models.ranker import Ranker, load
 from models.ranker_training import FitReport, fit
+from models.stored import Stored
 
 NAMES = tuple(f"feature_{i}" for i in range(6))
 CODES = (NAMES[-1],)
@@ -38,20 +39,20 @@ def made(seed: int = 1) -> Examples:
     part = np.repeat(np.array([0, 1, 2], np.int8), [ROWS // 2, ROWS // 4, ROWS // 4])
     ids = np.arange(ROWS)
     return Examples(
-        matrix,
-        labels,
-        ids % 100,
-        ids % 37,
-        ids,
-        np.zeros(ROWS, np.int32),
-        part,
-        chance.astype(np.float64),
-        np.ones(ROWS, np.float32),
-        head_labels(),
+        features=matrix,
+        labels=labels,
+        user=ids % 100,
+        video=ids % 37,
+        shown_at=ids,
+        snapshot=np.zeros(ROWS, np.int32),
+        part=part,
+        popularity=chance.astype(np.float64),
+        weight=np.ones(ROWS, np.float32),
+        label_names=head_labels(),
     )
 
 
-def fitted(rows: Examples, seed: int = 1, threads: int = 1) -> tuple[Ranker, FitReport]:
+def fitted(rows: Examples | ExamplesInFile, seed: int = 1, threads: int = 1) -> tuple[Ranker, FitReport]:
     return fit(rows, features=NAMES, categorical=CODES, heads=HEADS, neutral={}, seed=seed, threads=threads)
 
 
@@ -93,6 +94,14 @@ def test_same_rows_and_seed_make_the_same_model_on_any_number_of_threads(
     assert again == trained[0]
     assert again.model_id == trained[0].model_id
     assert fitted(rows, seed=2)[0].model_id != again.model_id
+
+
+def test_features_in_a_file_make_the_same_model(
+    rows: Examples, trained: tuple[Ranker, FitReport], tmp_path: Path
+) -> None:
+    rows.features.tofile(tmp_path / "features")
+    stored_features = Stored(tmp_path / "features", *rows.features.shape)
+    assert fitted(ExamplesInFile(**{**vars(rows), "features": stored_features}))[0] == trained[0]
 
 
 def test_a_head_with_nothing_to_learn_predicts_its_base_rate_and_says_so(trained: tuple[Ranker, FitReport]) -> None:
@@ -169,7 +178,7 @@ def stored(parts: list[str], width: int = 2) -> pa.Table:
     )
 
 
-def test_examples_have_one_order_however_they_were_stored() -> None:
+def test_examples_have_one_order_however_they_were_stored(tmp_path: Path) -> None:
     table = stored(["validate", "train", "test", "train"])
     found = examples(table, ("train", "validate"), 2, ("like",))
     backwards = examples(table.take([3, 2, 1, 0]), ("train", "validate"), 2, ("like",))
@@ -177,6 +186,9 @@ def test_examples_have_one_order_however_they_were_stored() -> None:
     assert found.part.tolist() == [0, 0, 1]
     assert found.features[:, 0].tolist() == [3.0, 1.0, 0.0]
     assert np.isnan(found.features[:, 1]).all()
+    in_file = examples_in_file(table.to_batches(max_chunksize=1), ("train", "validate"), 2, ("like",), tmp_path)
+    assert np.array_equal(in_file.features.block(0, 3), found.features, equal_nan=True)
+    assert in_file.user.tolist() == found.user.tolist()
     for name in ("features", "labels", "user", "video", "shown_at", "snapshot", "part", "popularity"):
         assert np.array_equal(getattr(found, name), getattr(backwards, name), equal_nan=True)
 
