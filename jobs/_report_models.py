@@ -202,7 +202,7 @@ def trade_off(settings: Settings, ds: date, recipe: Recipe) -> Section:
     runs = sorted((run for run in runs if run.data.params["ds"] <= str(ds)), key=lambda run: run.data.params["ds"])
     if not runs:
         command = f"reelfeed weights --ds {ds} --objective HEAD"
-        return Section(title, (f"No search of value weights was logged yet: `{command}` makes one.",))
+        return Section(title, (f"No search of value weights was logged yet; this makes one: {command}",))
     run = runs[-1]
     with TemporaryDirectory() as folder:
         png = Path(client.download_artifacts(run.info.run_id, "trade_off.png", folder)).read_bytes()

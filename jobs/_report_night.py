@@ -138,7 +138,8 @@ def one_feed(feed: list[dict[str, Any]]) -> Section:
     """Returns the first slots of a feed: value, the terms that make it, who named it, what moved it, its propensity."""
     table = []
     for row in feed:
-        terms = ", ".join(f"{one['head']} {one['prediction']:.3g} × {one['weight']:g}" for one in row["terms"])
+        weighed = [one for one in row["terms"] if one["weight"]]
+        terms = ", ".join(f"{one['head']} {one['prediction']:.3g} × {one['weight']:g}" for one in weighed)
         named = ", ".join(f"{by['source']} #{by['rank']}" for by in row["sources"])
         why = [terms, f"named by {named}", *([f"moved by {', '.join(row['rules'])}"] if row["rules"] else [])]
         told = "; ".join([*filter(None, why), f"propensity {row['propensity']:.3g}"])

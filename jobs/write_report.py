@@ -164,7 +164,8 @@ def _one_feed(lake: Lake, ds: date, feeds: pyarrow.Table, user_id: int | None) -
 
 def _slot(row: dict[str, Any]) -> str:
     sources = " ".join(f"{by['source']}#{by['rank']}" for by in row["sources"])
-    terms = " ".join(f"{term['head']} {term['prediction']:.3g}×{term['weight']:g}" for term in row["terms"])
+    weighed = [term for term in row["terms"] if term["weight"]]
+    terms = " ".join(f"{term['head']} {term['prediction']:.3g}×{term['weight']:g}" for term in weighed)
     return (
         f"  {row['slot']:3} video {row['video_id']:<8} value {row['value']:7.4f} = {terms or 'popular'}  from {sources}"
     )

@@ -104,7 +104,7 @@ def reliability(head: str, unit: str, cohorts: Sequence[CohortCalibration], band
                 axes.errorbar(predicted[chosen], observed[:, 0], yerr=spans, linestyle="", label=name, **look)
         axes.set(title=head, xlabel=f"predicted, {unit}", ylabel=f"observed, {unit}", xlim=(0, edge), ylim=(0, edge))
         axes.locator_params(nbins=5)
-        axes.legend(loc="upper left", frameon=False)
+        figure.legend(loc="outside lower center", frameon=False, ncols=2)
         told = ", ".join(f"{one.cohort} {one.ratio:.2f}" for one, there in zip(cohorts, off, strict=True) if there)
         return _drawing(
             figure,
