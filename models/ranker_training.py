@@ -98,7 +98,7 @@ def fit(
     the others with LightGBM's `parameters` in at most so many `rounds`: here, or on a cluster. Same arguments: same
     ranker, whatever `threads`.
     """
-    slices = _slices(examples)
+    slices = time_slices(examples)
     constants = {head.name: _constant(*slices.of(examples.label(head.label)), head) for head in heads}
     learning = tuple(head for head in heads if constants[head.name] is None)
     parameters = {**parameters, "seed": seed, "num_threads": threads}
@@ -125,8 +125,8 @@ def fit(
 
 
 @dataclass(frozen=True)
-class _Slices:
-    """Row numbers by purpose."""
+class Slices:
+    """Row numbers by purpose: to learn from, to stop by, to calibrate on."""
 
     train: slice
     stop: NDArray[np.intp]
@@ -137,17 +137,18 @@ class _Slices:
         return values[self.train], values[self.stop]
 
 
-def _slices(examples: Outcomes) -> _Slices:
+def time_slices(examples: Outcomes) -> Slices:
+    """Returns the rows of the train part, and the earlier and the later half, by time, of the validate part."""
     # A slice, not a mask: the matrix of the train part is then a view, not a copy.
     train = slice(0, int((examples.part == PARTS.index("train")).sum()))
     validate = np.flatnonzero(examples.part == PARTS.index("validate"))
     shown_at = examples.shown_at[validate]
     later = shown_at >= np.sort(shown_at)[len(shown_at) // 2]
-    return _Slices(train, validate[~later], validate[later])
+    return Slices(train, validate[~later], validate[later])
 
 
 def _rows(
-    examples: Examples | ExamplesInFile, slices: _Slices, heads: tuple[Head, ...]
+    examples: Examples | ExamplesInFile, slices: Slices, heads: tuple[Head, ...]
 ) -> tuple[Rows | RowsInFile, Rows]:
     labels = np.column_stack([examples.label(head.label) for head in heads])
     (train_labels, stop_labels), (train_weight, stop_weight) = slices.of(labels), slices.of(examples.weight)

@@ -20,6 +20,7 @@ from core.settings import Settings, with_home
 from core.tables.impressions import TABLE as IMPRESSIONS
 from features.catalog import feature_names, features
 from reelfeed.documents import write_block
+from reelfeed.inputs import inputs
 from reelfeed.refits import long_views, mean_sums, parts, refit
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def ladder(settings: Settings, request: Request, seeds: int) -> str:
     return write_block("ablation.md", "ladder", _text(found, list(systems), test, seeds, settings.seed))
 
 
-PARTS = {"groups": ablation, "ladder": ladder}
+PARTS = {"groups": ablation, "ladder": ladder, "inputs": inputs}
 
 
 def _with_progress(kept: object) -> Iterator[tuple[str, tuple[str, ...]]]:

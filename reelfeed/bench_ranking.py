@@ -48,14 +48,22 @@ def bench_ranking(settings: Settings, request: Request, seeds: Sequence[int]) ->
     run_jobs(all_jobs(), ("build_training_set",), request, settings)
     train, test = parts(settings, request.ds)
     check_frozen(test)
-    folder = settings.home_path / "ranking_peers"
-    _write_rows(settings, request.ds, test, folder / "rows")
     systems = _ours(settings, request.recipe.surface, train, test, seeds) | _fixed(test, seeds[0])
+    systems |= peers(settings, request.ds, test, seeds)
+    return tables(systems, len(test.user), seeds)
+
+
+def peers(settings: Settings, ds: date, test: Examples, seeds: Sequence[int]) -> dict[str, ListSums]:
+    """Returns the sums of every peer, averaged over `seeds`, on the rows of part test of the training set of `ds`.
+
+    Raises as `bench_ranking` does.
+    """
+    folder = settings.home_path / "ranking_peers"
+    _write_rows(settings, ds, test, folder / "rows")
     scores: dict[str, list[np.ndarray]] = {}
     for name, table in peer_tables("ranking", folder / "rows", folder / "out", seeds):
         scores.setdefault(name, []).append(table["score"].to_numpy())
-    systems |= {name: mean_sums([_sums(test, each) for each in found]) for name, found in scores.items()}
-    return tables(systems, len(test.user), seeds)
+    return {name: mean_sums([_sums(test, each) for each in found]) for name, found in scores.items()}
 
 
 def _ours(

@@ -132,7 +132,7 @@ def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["groups", "ladder"]))
+@click.argument("parts", nargs=-1, type=click.Choice(["groups", "ladder", "inputs"]))
 @ds_option
 @click.option("--from", "first", type=DAY, required=True, help="First day of the history.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of each kind.")
@@ -143,7 +143,8 @@ def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance
 def ablation(settings: Settings, /, parts: tuple[str, ...], ds: date, first: date, seeds: int, **logs: str) -> None:
     """Measure what features add to the order of long views: PARTS, or all, into docs/ablation.md.
 
-    groups: each group of features, and smoothing. ladder: kinds of knowledge, each of several groups.
+    groups: each group of features, and smoothing. ladder: kinds of knowledge, each of several groups. inputs: scores of
+    a factorisation machine and of candidate sources, and other ways to boost, chosen on the validation days.
     """
     from reelfeed.ablation import PARTS
 
