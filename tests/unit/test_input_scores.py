@@ -103,8 +103,12 @@ def test_every_row_finds_its_own_impression(lake: Lake, settings: Settings) -> N
     assert len(impressions(settings, first).arrived) == 2
     picked, some = [3, 0], np.zeros(2)
     asked = Examples(
-        some, some, known.fields[picked, 0], known.fields[picked, 1], known.shown_at[picked], some, some, some, some, ()
-    )  # fmt: skip
+        user=known.fields[picked, 0],
+        video=known.fields[picked, 1],
+        shown_at=known.shown_at[picked],
+        **dict.fromkeys(("features", "labels", "snapshot", "part", "popularity", "weight"), some),
+        label_names=(),
+    )
     with pytest.raises(ContractError, match="2 of 2 training examples are no impressions"):
         fields_of(replace(asked, video=asked.video + 50), known)
     assert fields_of(asked, known).tolist() == [[3, 11, 7, NO_TAG, 3, 4], [2, 10, 7, NO_TAG, 2, 4]]

@@ -30,8 +30,19 @@ def made(rows: int, seed: int) -> tuple[Examples, np.ndarray]:
     labels[:, head_labels().index("long_view")] = draw.random(rows) < 1 / (1 + np.exp(-odds))
     ids = np.arange(rows)
     part = np.where(ids < rows * 3 // 4, 0, 1).astype(np.int8)
-    ones, day = np.ones(rows, np.float32), np.zeros(rows, np.int32)
-    return Examples(matrix, labels, ids % 100, ids, ids, day, part, draw.random(rows), ones, head_labels()), hidden
+    made_of = Examples(
+        features=matrix,
+        labels=labels,
+        user=ids % 100,
+        video=ids,
+        shown_at=ids,
+        snapshot=np.zeros(rows, np.int32),
+        part=part,
+        popularity=draw.random(rows),
+        weight=np.ones(rows, np.float32),
+        label_names=head_labels(),
+    )
+    return made_of, hidden
 
 
 @pytest.fixture(scope="module")
