@@ -7,14 +7,15 @@ seen, nothing moves, and the same works on any store that Spark, Arrow and delta
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.contract import Finding, conform, findings, totals
 from core.errors import ContractError, MissingDataError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.dataset
     from deltalake import DeltaTable
+    from deltalake.transaction import AddAction, RemoveAction
     from pyspark.sql import DataFrame, Row, SparkSession
     from pyspark.sql.types import StructType
 
@@ -234,31 +236,54 @@ class Lake:
 
     def _commit(self, table: Table, folder: str, target: str, days: Sequence[date], record: Publish) -> int:
         from deltalake import CommitProperties, DeltaTable, Schema
-        from deltalake.transaction import AddAction, RemoveAction
 
         schema = Schema.from_json(spark_schema(table).json())
         if not self.exists(table):
             DeltaTable.create(self.path(table), schema, mode="ignore", partition_by=["ds"], description=table.doc)
-        adds: list[AddAction | RemoveAction] = [
-            AddAction(
-                posixpath.join(folder, name),
-                size,
-                {"ds": name.split("/")[0].removeprefix("ds=")},
-                modified,
-                True,
-                "{}",
-            )
-            for name, size, modified in _written_files(target)
-        ]
-        content = {key: value for key, value in asdict(record).items() if key not in ("table", "version")}
         delta = self.open(table)
         delta.create_write_transaction(
-            adds,
+            _adds(folder, target),
             "overwrite",
             schema,
             partition_by=["ds"],
             partition_filters=[("ds", "in", [str(day) for day in days])],
-            commit_properties=CommitProperties(custom_metadata={PROVENANCE: json.dumps(content)}),
+            commit_properties=CommitProperties(custom_metadata=_provenance(record)),
+        )
+        delta.update_incremental()
+        return int(delta.version())
+
+    def append(self, table: Table, day: date, rows: Sequence[Mapping[str, Any]], *, job: str) -> int:
+        """Adds `rows` to the partition `day` of `table`, in one commit and without Spark; returns the new version.
+
+        For a row of a ledger that can't wait for Spark to start. The partition's hash is then not the one that a
+        publish of the same rows has, so such a publish is committed once more. Raises MissingDataError for a table that
+        was never published, ContractError for a value that is missing.
+        """
+        import pyarrow as pa
+        from deltalake import CommitProperties
+        from pyarrow import fs, parquet
+
+        needed = [column.name for column in table.columns if not column.nullable]
+        missing = sorted({name for row in rows for name in needed if row.get(name) is None})
+        if missing:
+            raise ContractError(f"rows without {', '.join(missing)}", where=f"table {table.name}, ds {day}")
+        delta = self.open(table)
+        before = self.partitions(table, [day]).get(str(day), Partition(0, "empty"))
+        told = json.dumps([before.hash, *rows], sort_keys=True, default=str)
+        part = Partition(before.rows + len(rows), hashlib.sha256(told.encode()).hexdigest()[:28])
+        record = Publish(table.name, -1, job, 0.0, {str(day): part}, {})
+        folder = f"publish={uuid.uuid4().hex}"
+        target = posixpath.join(self.path(table), folder)
+        store, base = fs.FileSystem.from_uri(address(f"{target}/ds={day}"))
+        store.create_dir(base)
+        schema = pa.schema([one for one in pa.schema(delta.schema().to_arrow()) if one.name != "ds"])
+        parquet.write_table(pa.Table.from_pylist(list(rows), schema), f"{base}/part-0.parquet", filesystem=store)
+        delta.create_write_transaction(
+            _adds(folder, target),
+            "append",
+            delta.schema(),
+            partition_by=["ds"],
+            commit_properties=CommitProperties(custom_metadata=_provenance(record)),
         )
         delta.update_incremental()
         return int(delta.version())
@@ -332,6 +357,12 @@ def spark_schema(table: Table) -> StructType:
     return schema
 
 
+def _provenance(record: Publish) -> dict[str, str]:
+    """Returns what a commit says of its publish, as `history` reads it."""
+    content = {key: value for key, value in asdict(record).items() if key not in ("table", "version")}
+    return {PROVENANCE: json.dumps(content)}
+
+
 def _publish(table: Table, version: int, content: str) -> Publish:
     record = json.loads(content)
     days = {day: Partition(**part) for day, part in record.pop("days").items()}
@@ -379,6 +410,18 @@ def _written_files(target: str) -> list[tuple[str, int, int]]:
         for info in infos
         if info.type == fs.FileType.File and info.path.endswith(".parquet")
     )
+
+
+def _adds(folder: str, target: str) -> list[AddAction | RemoveAction]:
+    """Returns what puts the Parquet files below `target`, the table's own `folder`, into a commit."""
+    from deltalake.transaction import AddAction
+
+    return [
+        AddAction(
+            posixpath.join(folder, name), size, {"ds": name.split("/")[0].removeprefix("ds=")}, modified, True, "{}"
+        )
+        for name, size, modified in _written_files(target)
+    ]
 
 
 def _remove(target: str) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from core.lake import Lake, spark_schema
+from core.lake import Lake
 from core.recipe import Recipe
 from core.run import Request, run_jobs
 from core.settings import Settings
-from core.spark import session
-from core.tables.feeds import TABLE as FEEDS
 from core.tables.publications import TABLE as PUBLICATIONS
-from jobs._publications import every_row, ledger, served, to_restore, validity
+from jobs._publications import ledger, served, to_restore, validity
 from jobs._registry import all_jobs
 
 ONE_MACHINE = "local[*]"
@@ -44,24 +41,9 @@ def roll_back(settings: Settings, recipe: Recipe, to: str, reason: str) -> str:
             "previous": now["number"],
             "ds": ds,
         }
-        _record(settings, lake, row)
+        lake.append(PUBLICATIONS, ds, [row], job="rollback")
     run_jobs(all_jobs(), ["export_feeds"], Request(ds, ds, recipe, "simulated", ""), settings)
     return (
         f"recipe {recipe.name}: publication {wanted['number']}, the feeds of {wanted['feeds_ds']}, is served again "
         f"instead of {now['number']} of {now['feeds_ds']}: {reason}"
-    )
-
-
-def _record(settings: Settings, lake: Lake, row: dict[str, Any]) -> None:
-    spark = session(settings, "reelfeed rollback")
-    rows = [old for old in every_row(lake) if old["ds"] == row["ds"]] + [row]
-    frame = spark.createDataFrame(rows, spark_schema(PUBLICATIONS))
-    lake.publish(
-        frame,
-        PUBLICATIONS,
-        [row["ds"]],
-        validate=lambda _, __, seen: seen,
-        job="rollback",
-        seconds=lambda: 0.0,
-        reads={FEEDS.name: row["feeds_version"]},
     )

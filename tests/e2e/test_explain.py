@@ -47,6 +47,8 @@ def test_a_slot_is_told_from_its_sources_to_its_place(night: Settings, spark: Sp
     slot = next(row for row in rows(night, FEEDS) if row["tier"] == "personal" and row["slot"] == 3)
     text = explain(night, RECIPE, NIGHT, slot["user_id"], slot["video_id"])
     assert "slot 3 of" in text
+    assert f"on features of snapshot {slot['snapshot_version']}\n" in text
+    assert f"These feeds are served: publication 1, the feeds of {NIGHT}, valid from {slot['valid_from']}" in text
     assert (", ".join(slot["rules"]) or "by value alone") in text
     assert f"in this slot {slot['propensity']:.4g}" in text
     assert all(f"by {by['source']}, its number {by['rank']}," in text for by in slot["sources"])

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from worlds import CONFIG, FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, make_logs, request, small
 
+from core.errors import ContractError
+from core.job import JobContext
 from core.lake import Lake
 from core.recipe import load_recipe
 from core.run import run_jobs
@@ -29,6 +31,7 @@ from core.tables.parity import TABLE as PARITY
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.stage_recall import TABLE as STAGE_RECALL
 from features.catalog import all_groups
+from jobs._knowledge import snapshot_version
 from jobs._registry import all_jobs
 from jobs.write_report import night_report
 from models.handoff import current
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 JOBS = all_jobs()
+RECIPE = load_recipe("for_you")
 NEXT = NIGHT + timedelta(days=1)
 LATE, ARRIVED = FIRST + timedelta(days=1), FIRST + timedelta(days=4)
 
@@ -50,14 +54,28 @@ def _own_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REELFEED_HOME", raising=False)
 
 
+def snapshot_of(settings: Settings) -> str:
+    """Returns the version of the features that the ranked slots of the night name: all the same one."""
+    slots = Lake(settings.lake).read_arrow(FEEDS, [NIGHT], ["tier", "snapshot_version"]).to_pylist()
+    (version,) = {slot["snapshot_version"] for slot in slots if slot["tier"] != "popular"}
+    return str(version)
+
+
 def served(settings: Settings) -> set[int]:
     return set(Lake(settings.lake).read_arrow(FEEDS, [NIGHT], ["user_id"])["user_id"].to_pylist())
 
 
 def test_without_tonight_s_features_and_with_a_source_that_fails_the_feed_comes_out_and_says_so(
-    night: Settings, trained: Settings, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    night: Settings,
+    trained: Settings,
+    logs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings = as_it_was_before_the_night(trained, tmp_path)
+    too_old = all_groups()["video_reception"].snapshot
+    Lake(settings.lake).open(too_old).delete(f"ds > '{NIGHT - timedelta(days=3)}'")
 
     def fails(known: Known) -> DataFrame:
         raise ArithmeticError("no inverse\nand more")
@@ -69,7 +87,7 @@ def test_without_tonight_s_features_and_with_a_source_that_fails_the_feed_comes_
     without = [name for name in NIGHTLY if name != "build_features"]
     run_jobs(JOBS, without, request(logs, NIGHT, NIGHT), settings)
     lake = Lake(settings.lake)
-    feeds = lake.read_arrow(FEEDS, [NIGHT], ["tier", "absent_sources"])
+    feeds = lake.read_arrow(FEEDS, [NIGHT], ["tier", "absent_sources", "snapshot_version"])
     assert "degraded" in feeds["tier"].unique().to_pylist()
     assert "personal" not in feeds["tier"].unique().to_pylist()
     assert served(settings) == served(night), "some users lost their feed"
@@ -80,6 +98,32 @@ def test_without_tonight_s_features_and_with_a_source_that_fails_the_feed_comes_
     assert fits["following"]["state"] == "nothing"
     text = night_report(settings, NIGHT, load_recipe("for_you"), None)
     assert "failed ArithmeticError: no inverse" in text
+    alerts = [record.getMessage() for record in caplog.records if record.name == "reelfeed.alert"]
+    assert f"feeds of {NIGHT} are made without source linear_autoencoder: ArithmeticError: no inverse" in alerts[0]
+    assert f"feeds of {NIGHT} are of the tier degraded, late are: " in alerts[1]
+    assert too_old.name in alerts[1]
+    assert len(alerts) == 2
+    assert f"{too_old.name}: its rows of {NIGHT} are missing" in caplog.text
+    edition = current(open_store(settings.store), "for_you")
+    assert edition is not None
+    assert edition.content_hash == lake.partitions(FEEDS, [NIGHT])[str(NIGHT)].hash, "they are not served"
+    assert not set(feeds["snapshot_version"].unique().to_pylist()) & {snapshot_of(night)}
+
+
+def test_where_no_source_proposes_anything_the_night_stops_and_the_feeds_before_are_served_on(
+    night: Settings, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(night.home_path, tmp_path / "home")
+    settings = small(tmp_path / "home")
+    before = current(open_store(settings.store), "for_you"), served(settings)
+    sources = all_sources()
+    for name, source in list(sources.items()):
+        silent = replace(source, propose=lambda *asked, source=source: source.propose(*asked).where("false"))
+        monkeypatch.setitem(sources, name, silent)
+    with pytest.raises(ContractError, match="candidates") as raised:
+        run_jobs(JOBS, ["propose_candidates", "score_candidates", "build_feed"], request(logs, NIGHT, NIGHT), settings)
+    assert raised.value.exit_code == 1, "Airflow is to fail at once, and alert"
+    assert (current(open_store(settings.store), "for_you"), served(settings)) == before
 
 
 @pytest.mark.drill
@@ -157,8 +201,15 @@ def test_parity_is_whole_until_a_table_changes_and_then_names_it(
     group = all_groups()["video_reception"]
     lake = Lake(settings.lake)
     snapshot = lake.read(spark, group.snapshot, [NIGHT])
+
+    def put(rows: DataFrame) -> str:
+        lake.publish(rows, group.snapshot, [NIGHT], validate=lambda *_: [], job="hand", seconds=lambda: 0.0, reads={})
+        return snapshot_version(JobContext(JOBS["score_candidates"], (NIGHT,), settings, RECIPE, "", "", lake), NIGHT)
+
     changed = snapshot.withColumn("like_rate_7d", (snapshot["like_rate_7d"] + 0.25).cast("float"))
-    lake.publish(changed, group.snapshot, [NIGHT], validate=lambda *_: [], job="hand", seconds=lambda: 0.0, reads={})
+    assert put(changed) != snapshot_of(night)
+    assert put(snapshot.repartition(3)) == snapshot_of(night), "the same rows again have another version"
+    put(changed)
     run_jobs(JOBS, ["check_parity"], request(logs, NEXT, NEXT), settings)
     (seen,) = Lake(settings.lake).read_arrow(PARITY, [NEXT]).to_pylist()
     assert seen["mismatch_rate"] > 0.9

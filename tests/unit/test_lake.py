@@ -106,6 +106,26 @@ def test_a_single_changed_value_is_a_new_version(lake: Lake, spark: SparkSession
     assert second.days["2026-01-05"].hash != first.days["2026-01-05"].hash
 
 
+def test_a_row_is_added_to_a_day_in_one_commit_and_a_publish_of_that_day_replaces_it(
+    lake: Lake, spark: SparkSession
+) -> None:
+    one = {"user_id": 3, "share": 0.25, "tags": [3, 7], "screen": None}
+    with pytest.raises(MissingDataError, match="never published"):
+        lake.append(WATCHES, MONDAY, [one], job="by_hand")
+    first = publish(lake, frame(spark, [row(1), row(2, day=TUESDAY)]), [MONDAY, TUESDAY])
+    version = lake.append(WATCHES, MONDAY, [one], job="by_hand")
+    assert version == first.version + 1
+    assert content(lake, spark) == [row(1), (3, 0.25, [3, 7], None, MONDAY)]
+    assert content(lake, spark, TUESDAY) == [row(2, day=TUESDAY)]
+    newest = lake.history(WATCHES)[0]
+    assert (newest.job, newest.days["2026-01-05"].rows) == ("by_hand", 2)
+    with pytest.raises(ContractError, match="rows without share, tags"):
+        lake.append(WATCHES, MONDAY, [{"user_id": 4}], job="by_hand")
+    assert lake.open(WATCHES).version() == version
+    publish(lake, frame(spark, [row(1)]))
+    assert content(lake, spark) == [row(1)]
+
+
 BAD = {
     "rows of 2026-01-06, which this run does not write": [row(2), row(3, day=TUESDAY)],
     "0 rows for 2026-01-05, at least 1 expected": [],
