@@ -53,7 +53,8 @@ class Job:
 class JobContext:
     """Everything a job may touch. `days` are the days it writes, in order, without gaps; `ds` is the last of them.
 
-    `experiment` is what the run changes, as the jobs that know of experiments read it; empty where nothing.
+    `experiment` is what the run changes, as the jobs that know of experiments read it; empty where nothing. `hour` is
+    that of a day in progress: what had arrived when it began may be known; 0 where the day is over.
     """
 
     job: Job
@@ -64,6 +65,7 @@ class JobContext:
     logs_dir: str
     lake: Lake
     experiment: str = ""
+    hour: int = 0
     started: float = field(default_factory=time.monotonic)
     reads: dict[str, int] = field(default_factory=dict)
     published: list[Publish] = field(default_factory=list)

@@ -17,7 +17,8 @@ from core.settings import Settings
 class Request:
     """What a run is asked for: the days `first` to `ds`, for which recipe, from which logs.
 
-    `experiment` is what a run outside of the nightly ones changes, as its jobs read it; empty where nothing.
+    `experiment` is what a run outside of the nightly ones changes, as its jobs read it; empty where nothing. `hour`, 1
+    to 24, is that of a run for a day in progress; 0 for any other.
     """
 
     ds: date
@@ -26,6 +27,7 @@ class Request:
     logs: str
     logs_dir: str
     experiment: str = ""
+    hour: int = 0
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -50,7 +52,7 @@ def run_jobs(known: Mapping[str, Job], names: Sequence[str], request: Request, s
         days = request.days if job.spans else (request.ds,)
         span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
         log.info("── %s · %s", job.name, span)
-        asked = (request.recipe, request.logs, request.logs_dir, Lake(settings.lake), request.experiment)
+        asked = (request.recipe, request.logs, request.logs_dir, Lake(settings.lake), request.experiment, request.hour)
         context = JobContext(job, days, settings, *asked)
         try:
             job.run(context)

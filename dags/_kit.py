@@ -24,6 +24,7 @@ from core.recipe import recipe_names
 from core.settings import ROOT, load_settings
 from core.spark import spark_properties
 from core.table import Table
+from dags._moment import day, hour
 from jobs import adapters
 from jobs._registry import all_jobs
 
@@ -61,6 +62,15 @@ PARAMS = {
     ),
 }
 """What a run can be told, by form, REST or `airflow dags trigger --conf`."""
+
+HOUR = Param(
+    None,
+    type=["null", "integer"],
+    minimum=1,
+    maximum=24,
+    title="Hour",
+    description="Of the day: what had arrived when it began. Empty: the hour that this run is for; of a day given, 24.",
+)
 
 
 class RunJob(SparkSubmitOperator):
@@ -116,6 +126,17 @@ def nightly(name: str, *, doc: str, owner: str, at: str, jobs: Sequence[str], ta
     return _dag(name, doc, owner, timetable, jobs, tags)
 
 
+def hourly(name: str, *, doc: str, owner: str, minute: int, jobs: Sequence[str], tags: Sequence[str] = ()) -> DAG:
+    """Returns the DAG `name` that runs `jobs` every hour, `minute` minutes later, for the day in progress until then.
+
+    From the hour after that by which the night's feeds are served until midnight, which is hour 24 of the day before.
+    Raises UsageError for a job that no file of jobs/ declares.
+    """
+    hours = f"0,{load_settings().publish_hour + 1}-23"
+    timetable = CronDataIntervalTimetable(f"{minute} {hours} * * *", timezone="UTC")
+    return _dag(name, doc, owner, timetable, jobs, tags, {"hour": HOUR}, ("--hour", "{{ hour() }}"))
+
+
 def following(name: str, *, doc: str, owner: str, after: str, jobs: Sequence[str], tags: Sequence[str] = ()) -> DAG:
     """Returns the DAG `name` that runs `jobs` each time job `after` has published its tables, for the same day.
 
@@ -141,7 +162,7 @@ def triggered(
     `reelfeed run`: an argument of a process, which no shell reads.
     Raises UsageError for a job that no file of jobs/ declares.
     """
-    return _dag(name, doc, owner, None, jobs, tags, params, option)
+    return _dag(name, doc, owner, None, jobs, tags, params, (f"--{option}", "{{ given() }}") if option else ())
 
 
 def text(title: str, doc: str, pattern: str) -> Param:
@@ -195,7 +216,7 @@ def _outline(name: str, doc: str, owner: str, schedule: Any, tags: Sequence[str]
         max_active_runs=1,
         tags=["reelfeed", owner, *tags],
         params=deepcopy(dict(params)),
-        user_defined_macros={"day": pass_context(day), "given": pass_context(given)},
+        user_defined_macros={"day": pass_context(day), "given": pass_context(given), "hour": pass_context(hour)},
         default_args={"owner": owner, "on_failure_callback": alert},
     )
 
@@ -208,11 +229,11 @@ def _dag(
     names: Sequence[str],
     tags: Sequence[str],
     params: Mapping[str, Param] | None = None,
-    option: str = "",
+    arguments: Sequence[str] = (),
 ) -> DAG:
     declared = _declared(names)
     with _outline(name, doc, owner, schedule, tags, {**PARAMS, **(params or {})}) as dag:
-        tasks = {job.name: _task(job, option) for job in declared.values()}
+        tasks = {job.name: _task(job, arguments) for job in declared.values()}
         writers = {table.name: job.name for job in declared.values() for table in job.writes}
         for job in declared.values():
             for writer in sorted({writers[table.name] for table in job.reads if table.name in writers} - {job.name}):
@@ -220,7 +241,7 @@ def _dag(
     return dag
 
 
-def _task(job: Job, option: str) -> RunJob:
+def _task(job: Job, arguments: Sequence[str]) -> RunJob:
     return RunJob(
         task_id=job.name,
         doc_md=job.doc,
@@ -233,7 +254,7 @@ def _task(job: Job, option: str) -> RunJob:
             *("--recipe", "{{ params.recipe }}"),
             *("--logs", "{{ params.logs }}"),
             *("--logs-dir", "{{ params.logs_dir or '' }}"),
-            *((f"--{option}", "{{ given() }}") if option else ()),
+            *arguments,
         ],
         conf=spark_properties(load_settings()),
         inlets=[asset(table) for table in job.reads],
@@ -252,31 +273,10 @@ def misspelt(conf: Mapping[str, object], known: Iterable[str]) -> list[str]:
     return sorted(conf.keys() - set(known))
 
 
-def day(context: Mapping[str, Any]) -> str:
-    """Returns the day (YYYY-MM-DD) that a run is for.
-
-    The param ds where one was given; else the day of the asset event that set the run off; else the first day of the
-    run's data interval; for a run that has none, the day before it was asked for.
-    """
-    if context["params"].get("ds"):
-        return str(context["params"]["ds"])
-    announced = [event.extra["ds"] for events in _triggers(context) for event in events if "ds" in event.extra]
-    if announced:
-        return str(max(announced))
-    run = context["dag_run"]
-    start = run.data_interval_start or run.run_after - timedelta(days=1)
-    return str(start.date())
-
-
 def given(context: Mapping[str, Any]) -> str:
     """Returns as JSON what a run was given of its DAG's own params; what was left empty is not in it."""
     own = {name: value for name, value in context["params"].items() if name not in PARAMS}
     return json.dumps({name: value for name, value in own.items() if value not in (None, "", [])}, sort_keys=True)
-
-
-def _triggers(context: Mapping[str, Any]) -> list[Any]:
-    events = context.get("triggering_asset_events")
-    return list(events.values()) if events else []
 
 
 def announce_day(context: Mapping[str, Any], result: Any = None) -> None:

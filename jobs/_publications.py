@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from core.errors import UsageError
+from core.errors import MissingDataError, UsageError
 from core.lake import Lake
 from core.settings import Settings
 from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
@@ -43,6 +43,18 @@ def served(decisions: Sequence[Decision]) -> Decision | None:
 def why_withheld(decision: Decision) -> list[str]:
     """Returns those of the decision's reasons for which it withholds; every check's figure is among its reasons."""
     return [reason for reason in decision["reasons"] if EXCEEDS in reason or reason.startswith(LATE)]
+
+
+def to_serve(decisions: Sequence[Decision], recipe: str, ds: date) -> Decision:
+    """Returns what `served` does; raises MissingDataError where no feeds of `recipe` were ever published."""
+    decision = served(decisions)
+    if decision is None:
+        raise MissingDataError(
+            f"no feeds of recipe {recipe!r} were ever published",
+            where="table publications",
+            next_step=f"reelfeed run build_feed publish_feeds --ds {ds}",
+        )
+    return decision
 
 
 def validity(settings: Settings, ds: date) -> dict[str, str]:

@@ -31,13 +31,16 @@ TABLES = (CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODE
 class SlateInputs:
     """`plan` and `asking`, one row per user, as models.slate takes them, and what they were made from.
 
-    `met` has user_id and the videos they have seen, cached; `popular` the popular videos with score and part; `videos`
+    `met` has user_id and the videos they have seen, cached; `scored` the candidates as in table scored_candidates;
+    `sources` who named a candidate, as in table candidates; `popular` the popular videos with score and part; `videos`
     every video with what rules read and is_showable.
     """
 
     plan: Plan
     asking: DataFrame
     met: DataFrame
+    scored: DataFrame
+    sources: DataFrame
     popular: DataFrame
     videos: DataFrame
 
@@ -46,30 +49,44 @@ def slate_inputs(ctx: JobContext, users: DataFrame) -> SlateInputs:
     """Returns what the slates of `users`, rows of table users, are made from in the night `ctx.ds`."""
     from pyspark.sql import functions as F
 
-    from models.exploration import Exploration
     from models.history import histories
+
+    met = histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users).cache()
+    sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
+    lists = ctx.read(SOURCE_MODELS).where(F.col("source") == FALLBACK)
+    return inputs_of(ctx, met, ctx.read(SCORED_CANDIDATES), sources, lists, ctx.read(VIDEOS))
+
+
+def inputs_of(
+    ctx: JobContext, met: DataFrame, scored: DataFrame, sources: DataFrame, lists: DataFrame, pool: DataFrame
+) -> SlateInputs:
+    """Returns the inputs of the slates of the users of `met`, whose candidates are `scored`; see SlateInputs.
+
+    `lists` is the fallback source's model, `pool` table videos. Draws are those of the night `ctx.ds`, or anew for the
+    hour `ctx.hour` of the day after.
+    """
+    from pyspark.sql import functions as F
+
+    from models.exploration import Exploration
     from models.rule import chosen
     from models.slate import Plan
     from models.video_vectors import video_vectors
 
     recipe = ctx.recipe
     steps = chosen(recipe.rules, f"conf/feeds/{recipe.name}.toml [[rules]]")
-    videos = ctx.read(VIDEOS).select(
+    videos = pool.select(
         "video_id",
         "author_id",
         F.coalesce("tag_id", F.lit(-1)).alias("tag_id"),
         F.expr("is_visible and not is_advert").alias("is_showable"),
     )
-    everyones = (F.col("source") == FALLBACK) & (F.col("part") == "everyone")
-    popular = ctx.read(SOURCE_MODELS).where(everyones).select(F.col("target_id").alias("video_id"), "score", "part")
-    exploration = Exploration(recipe.exploration_slots, recipe.hash, ctx.ds)
+    popular = lists.where("part = 'everyone'").select(F.col("target_id").alias("video_id"), "score", "part")
+    exploration = Exploration(recipe.exploration_slots, recipe.hash, ctx.ds, ctx.hour)
     compared = any("vectors" in rule.columns for rule, _ in steps)
     vectors = video_vectors(ctx.read(EMBEDDINGS), videos) if compared else None
     plan = Plan(steps, recipe.length, exploration, _popular(popular, videos), vectors)
-    sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
-    met = histories(ctx.read_window(IMPRESSIONS, DAYS - 1), users).cache()
-    scored = ctx.read(SCORED_CANDIDATES).join(sources, on=["user_id", "video_id"], how="left")
-    return SlateInputs(plan, _asking(met, scored, videos), met, popular, videos)
+    named = scored.join(sources, on=["user_id", "video_id"], how="left")
+    return SlateInputs(plan, _asking(met, named, videos), met, scored, sources, popular, videos)
 
 
 def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from core.errors import ContractError
 from core.job import Job, JobContext, log
-from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.feeds import TERMS
-from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.users import TABLE as USERS
 from jobs._publications import validity
-from jobs._slate_inputs import TABLES, slate_inputs
+from jobs._slate_inputs import TABLES, SlateInputs, slate_inputs
 from models.serving import FALLBACK
 
 if TYPE_CHECKING:
@@ -28,14 +26,24 @@ def run(ctx: JobContext) -> None:
 
     Raises ContractError where a user would have none at all, though there is something left to show.
     """
+    inputs = slate_inputs(ctx, ctx.read(USERS))
+    feed, slots = made(ctx, inputs)
+    _check_lengths(feed, inputs.met, inputs.videos, ctx.recipe.length)
+    _tell_costs(slots, [rule.name for rule, _ in inputs.plan.steps])
+    ctx.publish(FEEDS, feed)
+    for kept in (feed, slots, inputs.met):
+        kept.unpersist()
+
+
+def made(ctx: JobContext, inputs: SlateInputs) -> tuple[DataFrame, DataFrame]:
+    """Returns the feeds of the users of `inputs`, rows of table feeds of the night `ctx.ds`, and their slates as
+    models.slate makes them; both cached."""
     from pyspark.sql import functions as F
 
     from models.slate import SLATE_DDL, slates
     from models.value import terms_sql
 
-    inputs = slate_inputs(ctx, ctx.read(USERS))
-    plan, scored = inputs.plan, ctx.read(SCORED_CANDIDATES)
-    sources = ctx.read(CANDIDATES).select("user_id", "video_id", "sources")
+    plan = inputs.plan
 
     def fill(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         for batch in batches:
@@ -45,8 +53,8 @@ def run(ctx: JobContext) -> None:
     fallback = F.array(F.struct(F.lit(FALLBACK).alias("source"), F.col("place").alias("rank"), F.col("score")))
     about = inputs.popular.select("video_id", "score", F.row_number().over(_by_score()).alias("place"))
     feed = (
-        slots.join(scored.drop("ds"), on=["user_id", "video_id"], how="left")
-        .join(sources, on=["user_id", "video_id"], how="left")
+        slots.join(inputs.scored.drop("ds"), on=["user_id", "video_id"], how="left")
+        .join(inputs.sources, on=["user_id", "video_id"], how="left")
         .join(F.broadcast(about), on="video_id", how="left")
         .select(
             F.lit(ctx.recipe.name).alias("recipe"),
@@ -72,11 +80,7 @@ def run(ctx: JobContext) -> None:
         )
         .cache()
     )
-    _check_lengths(feed, inputs.met, inputs.videos, ctx.recipe.length)
-    _tell_costs(slots, [rule.name for rule, _ in plan.steps])
-    ctx.publish(FEEDS, feed)
-    for kept in (feed, slots, inputs.met):
-        kept.unpersist()
+    return feed, slots
 
 
 def _absent(ctx: JobContext) -> list[str]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from core.errors import MissingDataError
 from core.job import Job, JobContext, alert, log
 from core.store import StoreError, open_store
 from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.publications import TABLE as PUBLICATIONS
 from core.tables.videos import TABLE as VIDEOS
-from jobs._publications import Decision, ledger, served
+from jobs._publications import Decision, ledger, to_serve
 from models.handoff import (
+    NIGHT,
     POPULAR,
     Edition,
     current,
@@ -30,6 +30,7 @@ from models.handoff import (
 
 if TYPE_CHECKING:
     import pyarrow
+    from pyspark.sql import DataFrame
 
 WRITTEN_DDL = "part int, users bigint, error array<string>"
 LATELY = 30
@@ -44,14 +45,8 @@ def run(ctx: JobContext) -> None:
     where the store does not answer: it then goes on serving what it did.
     """
     decisions = ledger(ctx.lake, ctx.recipe.name)
-    decision = served(decisions)
-    if decision is None:
-        raise MissingDataError(
-            f"no feeds of recipe {ctx.recipe.name!r} were ever published",
-            where="table publications",
-            next_step=f"reelfeed run build_feed publish_feeds --ds {ctx.ds}",
-        )
-    store, edition = open_store(ctx.settings.store), _edition(ctx, decision)
+    decision = to_serve(decisions, ctx.recipe.name, ctx.ds)
+    store, edition = open_store(ctx.settings.store), edition_of(ctx, decision)
     gone = _gone(ctx, decision)
     if gone:
         told = f"{len(gone):,} of its videos may not be shown any more, {min(gone)} among them: readers leave them out"
@@ -72,14 +67,15 @@ def run(ctx: JobContext) -> None:
         withdraw(store, ctx.recipe.name, gone)
         log.info("export_feeds: %s feeds written, edition %s is served", f"{users:,}", edition.version)
         kept = {edition.version, before.version if before else ""}
-        others = [_edition(ctx, row) for row in decisions[-LATELY:] if row["action"] != "withheld"]
+        others = [edition_of(ctx, row) for row in decisions[-LATELY:] if row["action"] != "withheld"]
         retire(store, [other for other in others if other.version not in kept])
     except StoreError as error:
         alert.error("ALERT owner=%s edition %s is not served yet: %s", JOB.owner, edition.version, error.what)
         raise
 
 
-def _edition(ctx: JobContext, decision: Decision) -> Edition:
+def edition_of(ctx: JobContext, decision: Decision) -> Edition:
+    """Returns the publication of `decision` as it lies in the store of the settings."""
     named = {name: decision[name] for name in ("recipe", "content_hash", "valid_until")}
     serving = ctx.settings.serving
     return Edition(number=decision["origin"], parts=serving.parts, ttl_seconds=serving.ttl_hours * 3600, **named)
@@ -92,8 +88,16 @@ def _written(ctx: JobContext, edition: Edition, decision: Decision, done: list[i
     # Read first: in a process of its own this begins the Spark session, without which there are no columns.
     rows = ctx.lake.read(ctx.spark, FEEDS, [decision["feeds_ds"]], decision["feeds_version"])
     missing = ~F.pmod("user_id", F.lit(edition.parts)).isin(done)
-    feeds = rows.where((F.col("recipe") == decision["recipe"]) & missing)
-    told = feed_values(feeds, edition.parts).mapInArrow(writer(ctx.settings.store, edition), WRITTEN_DDL).collect()
+    return written(ctx, edition, rows.where((F.col("recipe") == decision["recipe"]) & missing))
+
+
+def written(ctx: JobContext, edition: Edition, feeds: DataFrame, hour: int = NIGHT) -> tuple[int, list[int]]:
+    """Writes `feeds` (user_id, slot, video_id), the night's or those of an hour, into the store beside `edition`.
+
+    Returns the number of users, and the parts written. Raises StoreError where the store does not answer.
+    """
+    values = feed_values(feeds, edition.parts, hour)
+    told = values.mapInArrow(writer(ctx.settings.store, edition, hour), WRITTEN_DDL).collect()
     failed = sorted({tuple(row["error"]) for row in told if row["error"]})
     if failed:
         what, where, next_step = failed[0]
@@ -101,7 +105,9 @@ def _written(ctx: JobContext, edition: Edition, decision: Decision, done: list[i
     return sum(row["users"] for row in told), [row["part"] for row in told]
 
 
-def writer(where: str, edition: Edition) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
+def writer(
+    where: str, edition: Edition, hour: int = NIGHT
+) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
     """Returns what writes a partition's feeds to the store at `where`: rows of WRITTEN_DDL, an error being one too."""
 
     def write(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -109,7 +115,7 @@ def writer(where: str, edition: Edition) -> Callable[[Iterator[pyarrow.RecordBat
 
         schema = pa.schema([("part", pa.int32()), ("users", pa.int64()), ("error", pa.list_(pa.string()))])
         try:
-            for part, users in write_users(open_store(where), edition, batches):
+            for part, users in write_users(open_store(where), edition, batches, hour):
                 yield pa.RecordBatch.from_pylist([{"part": part, "users": users, "error": []}], schema)
         except StoreError as error:
             told = [error.what, error.where, error.next_step]

@@ -48,7 +48,7 @@ def run(ctx: JobContext) -> None:
     ctx.publish(VIDEOS, logs.videos)
     ctx.publish(FOLLOWS, logs.follows)
     judged = judge(logs.impressions, logs.videos).cache()
-    _refuse_broken_logs(judged)
+    refuse_broken_logs(judged)
     ctx.publish(QUARANTINED, quarantined(judged))
     good = judged.where(F.size("reasons") == 0).select(*IMPRESSIONS.column_names)
     first = ctx.days[0]
@@ -110,7 +110,8 @@ def quarantined(judged: DataFrame) -> DataFrame:
     )
 
 
-def _refuse_broken_logs(judged: DataFrame) -> None:
+def refuse_broken_logs(judged: DataFrame) -> None:
+    """Raises ContractError where more than MOST_QUARANTINED of the rows that `judge` returned are refused."""
     from pyspark.sql import functions as F
 
     bad = F.count_if(F.size("reasons") > 0)
@@ -126,7 +127,7 @@ def _refuse_broken_logs(judged: DataFrame) -> None:
         f"{counts['bad']:,} of {counts['rows']:,} impressions are broken, more than {MOST_QUARANTINED:.0%}: "
         + ", ".join(listed),
         where="the raw logs; nothing was published of them",
-        next_step="mend or re-fetch the logs, then run ingest_events again",
+        next_step="mend or re-fetch the logs, then run this job again",
     )
 
 

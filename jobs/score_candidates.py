@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from typing import TYPE_CHECKING
 
 from core.errors import MissingDataError
 from core.job import Job, JobContext, alert, log
@@ -12,6 +13,12 @@ from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from features.point_in_time import Knowledge
+    from models.ranker import Ranker
+
 
 def run(ctx: JobContext) -> None:
     """Publishes the scored candidates of every user who has candidates, and what the pre-ranker's cut of them cost.
@@ -19,13 +26,9 @@ def run(ctx: JobContext) -> None:
     Raises MissingDataError where the recipe has no champion, UsageError where its weights do not fit the heads,
     ContractError where the champion needs features that are gone.
     """
-    from pyspark.sql import functions as F
-
     from core.lake import spark_schema
-    from features.point_in_time import vectors
     from jobs._preranking import preranked
     from models.registry import champion
-    from models.scoring import predicted
     from models.value import check_weights
 
     check_weights(ctx.recipe.value, f"conf/feeds/{ctx.recipe.name}.toml [value]")
@@ -48,16 +51,26 @@ def run(ctx: JobContext) -> None:
     log.info("pre-ranker, of users it has not learned from: %s", cost)
     told = [(ctx.recipe.name, *astuple(cost), ctx.ds)]
     ctx.publish(PRERANKS, ctx.spark.createDataFrame(told, spark_schema(PRERANKS)))
-    scored = predicted(vectors(chosen, known), ranker, ctx.recipe.value)
+    ctx.publish(SCORED_CANDIDATES, scored(ctx, chosen, known, bool(late), ranker))
+    chosen.unpersist()
+
+
+def scored(ctx: JobContext, rows: DataFrame, known: Knowledge, is_degraded: bool, ranker: Ranker) -> DataFrame:
+    """Returns `rows`, as features.point_in_time takes them, as rows of table scored_candidates of night `ctx.ds`."""
+    from pyspark.sql import functions as F
+
+    from features.point_in_time import vectors
+    from models.scoring import predicted
+
+    values = predicted(vectors(rows, known), ranker, ctx.recipe.value)
     made_of = {
-        "is_degraded": bool(late),
+        "is_degraded": is_degraded,
         "model": ranker.model_id,
         "snapshot_version": _knowledge.snapshot_version(ctx, ctx.ds),
         "ds": ctx.ds,
     }
-    final = scored.withColumns({name: F.lit(value) for name, value in made_of.items()})
-    ctx.publish(SCORED_CANDIDATES, final.select(*SCORED_CANDIDATES.column_names))
-    chosen.unpersist()
+    final = values.withColumns({name: F.lit(value) for name, value in made_of.items()})
+    return final.select(*SCORED_CANDIDATES.column_names)
 
 
 JOB = Job(

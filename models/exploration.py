@@ -31,15 +31,20 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 @dataclass(frozen=True)
 class Exploration:
-    """`slots` of every feed, at most, are explored. `recipe_hash` (hexadecimal) and `ds` seed the draws."""
+    """`slots` of every feed, at most, are explored. `recipe_hash` (hexadecimal), `ds` and `hour` seed the draws.
+
+    `hour` is that of the day after at which a feed is made anew; 0 for the night's.
+    """
 
     slots: int
     recipe_hash: str
     ds: date
+    hour: int = 0
 
     def uniforms(self, users: Ints) -> Floats:
         """Returns two numbers in [0, 1) for each slot to explore, (users, 2 slots), for each user always the same."""
-        seed = (int(self.recipe_hash, 16), self.ds.toordinal())
+        # Days stay below 2 ** 22: one number says both, and that of hour 0 is the day's own.
+        seed = (int(self.recipe_hash, 16), self.ds.toordinal() + (self.hour << 22))
         drawn = np.empty((len(users), 2 * self.slots))
         for row, user in enumerate(users.tolist()):
             np.random.default_rng(np.random.SeedSequence((*seed, user))).random(out=drawn[row])

@@ -2,14 +2,15 @@
 
 Keys, R the recipe, V an edition's version: R:current, JSON that names V and its parts; R:withdrawn, a list of videos
 that no feed may show any more; R:V:users:P, a hash of the feeds of users whose id leaves P when divided by the parts;
-R:V:fallback, a hash of the lists for all others. An edition is written beside the one that is served and becomes it by
-one write of R:current.
+R:V:refreshed:P, the same of those whose feed was made anew within the day; R:V:fallback, a hash of the lists for all
+others. An edition is written beside the one that is served and becomes it by one write of R:current; feeds made anew
+are their edition's and are never read with another.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 POPULAR = "popular"
 """Field of the list for everyone; that of a segment is `segment:` and its name."""
+
+
+NIGHT = 0
+"""Stands for the night where feeds of the day have the hour at which they were made, 1 to 24."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class Edition:
     def users_key(self, part: int) -> str:
         return f"{self.recipe}:{self.version}:users:{part}"
 
+    def refreshed_key(self, part: int) -> str:
+        return f"{self.recipe}:{self.version}:refreshed:{part}"
+
     @property
     def fallback_key(self) -> str:
         return f"{self.recipe}:{self.version}:fallback"
@@ -52,14 +60,20 @@ class Edition:
     def keys(self) -> list[str]:
         return [self.fallback_key, *map(self.users_key, range(self.parts))]
 
+    @property
+    def refreshed_keys(self) -> list[str]:
+        return list(map(self.refreshed_key, range(self.parts)))
+
 
 @dataclass(frozen=True)
 class Served:
-    """What a reader gets: the edition's version, the tier (personal, segment or popular), video ids, best first."""
+    """What a reader gets: the edition's version, the tier (personal, segment or popular), video ids, best first, and
+    the hour of the day at which the feed was made, NIGHT for the night's."""
 
     version: str
     tier: str
     videos: tuple[int, ...]
+    hour: int = NIGHT
 
 
 def current_key(recipe: str) -> str:
@@ -74,31 +88,39 @@ def segment_field(segment: str) -> str:
     return f"segment:{segment}"
 
 
-def encoded(videos: Sequence[int]) -> str:
+def encoded(videos: Sequence[int], hour: int = NIGHT) -> str:
     """Returns the value of a list: compact JSON, which every language of a server reads, and no pickle ever."""
-    return json.dumps({"videos": list(videos)}, separators=(",", ":"))
+    return json.dumps({"videos": list(videos), **({"hour": hour} if hour else {})}, separators=(",", ":"))
 
 
-def feed_values(feeds: DataFrame, parts: int) -> DataFrame:
-    """Returns part, user_id, value: one row per user of `feeds` (user_id, slot, video_id), each part in one partition,
-    the parts of a partition one after the other."""
+def feed_values(feeds: DataFrame, parts: int, hour: int = NIGHT) -> DataFrame:
+    """Returns part, user_id, value: one row per user of `feeds` (user_id, slot, video_id), made at `hour`, each part in
+    one partition, the parts of a partition one after the other."""
     from pyspark.sql import functions as F
 
+    # The value is that of `encoded`.
+    end = f'],"hour":{hour}}}' if hour else "]}"
     parted = feeds.select(F.pmod("user_id", F.lit(parts)).cast("int").alias("part"), "user_id", "slot", "video_id")
     listed = F.sort_array(F.collect_list(F.struct("slot", "video_id"))).getField("video_id")
-    value = F.concat(F.lit('{"videos":['), F.array_join(listed.cast("array<string>"), ","), F.lit("]}"))
+    value = F.concat(F.lit('{"videos":['), F.array_join(listed.cast("array<string>"), ","), F.lit(end))
     # The user's hash follows from the part: one shuffle serves both groupings.
     by_user = parted.repartition("part").groupBy("part", "user_id").agg(value.alias("value"))
     return by_user.sortWithinPartitions("part")
 
 
-def write_users(store: Store, edition: Edition, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[tuple[int, int]]:
+def write_users(
+    store: Store, edition: Edition, batches: Iterable[pyarrow.RecordBatch], hour: int = NIGHT
+) -> Iterator[tuple[int, int]]:
     """Writes the feeds of `batches` (part, user_id, value; a part's rows one after the other), and yields every part
-    that is written with its number of users. Holds one batch in memory."""
+    that is written with its number of users. Holds one batch in memory.
+
+    Those of an hour take the place of those of earlier hours, a part at a time: each user's feed is one or the other.
+    """
+    key = edition.refreshed_key if hour else edition.users_key
     pieces = (piece for batch in batches for piece in _by_part(batch))
     for part, of_part in groupby(pieces, key=lambda piece: piece[0]):
         users: list[int] = []
-        store.write(edition.users_key(part), _counted(of_part, users), edition.ttl_seconds)
+        store.write(key(part), _counted(of_part, users), edition.ttl_seconds)
         yield part, sum(users)
 
 
@@ -125,6 +147,11 @@ def renew(store: Store, edition: Edition, parts: Iterable[int]) -> None:
     store.renew(map(edition.users_key, parts), edition.ttl_seconds)
 
 
+def keep_refreshed(store: Store, edition: Edition, parts: Collection[int]) -> None:
+    """Removes the feeds made anew within the day but those in `parts`: their users are back at the night's."""
+    store.drop(edition.refreshed_key(part) for part in range(edition.parts) if part not in parts)
+
+
 def switch(store: Store, edition: Edition, parts: Iterable[int], fallbacks: Mapping[str, Sequence[int]]) -> None:
     """Serves `edition`, of which `parts` were written, from now on; `fallbacks` maps fields to lists.
 
@@ -138,6 +165,8 @@ def switch(store: Store, edition: Edition, parts: Iterable[int], fallbacks: Mapp
             where=f"feed store, edition {edition.version} of {edition.recipe}",
             next_step="look at its memory limit and eviction policy, then run export_feeds again",
         )
+    # Those of a day on which it was served before; nobody reads them now.
+    keep_refreshed(store, edition, ())
     lists = [(name, encoded(videos)) for name, videos in sorted(fallbacks.items())]
     store.write(edition.fallback_key, [lists], None)
     told = {"version": edition.version, **asdict(edition)}
@@ -168,12 +197,13 @@ def withdrawn(store: Store, recipe: str) -> set[int]:
 def retire(store: Store, editions: Iterable[Edition]) -> None:
     """Removes `editions`, none of which may be served or have been until just now."""
     for edition in editions:
-        store.drop(edition.keys)
+        store.drop([*edition.keys, *edition.refreshed_keys])
 
 
 def look_up(store: Store, recipe: str, user_id: int, segment: str = "") -> Served:
-    """Returns what to show `user_id`, of audience `segment` (the app's activity class): their feed, else the segment's
-    list, else the popular one, without what was withdrawn since. Raises MissingDataError where nothing is served."""
+    """Returns what to show `user_id`, of audience `segment` (the app's activity class): their feed, as it was last made
+    anew, else the segment's list, else the popular one, without what was withdrawn since. Raises MissingDataError where
+    nothing is served."""
     edition = current(store, recipe)
     if edition is None:
         raise MissingDataError(
@@ -181,13 +211,17 @@ def look_up(store: Store, recipe: str, user_id: int, segment: str = "") -> Serve
             where="feed store",
             next_step=f"reelfeed run publish_feeds export_feeds --recipe {recipe} --ds …",
         )
-    tier, found = "personal", store.field(edition.users_key(user_id % edition.parts), str(user_id))
+    part, hour = user_id % edition.parts, NIGHT
+    tier, found = "personal", store.field(edition.users_key(part), str(user_id))
+    # Only beside the night's: what was written later would outlive it.
+    if found is not None and (anew := store.field(edition.refreshed_key(part), str(user_id))) is not None:
+        found, hour = anew, int(json.loads(anew)["hour"])
     if found is None and segment:
         tier, found = "segment", store.field(edition.fallback_key, segment_field(segment))
     if found is None:
         tier, found = POPULAR, store.field(edition.fallback_key, POPULAR) or encoded(())
     gone = withdrawn(store, recipe)
-    return Served(edition.version, tier, tuple(video for video in _decoded(found) if video not in gone))
+    return Served(edition.version, tier, tuple(video for video in _decoded(found) if video not in gone), hour)
 
 
 def _decoded(value: str) -> tuple[int, ...]:

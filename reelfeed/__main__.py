@@ -43,19 +43,35 @@ def cli(context: click.Context, profile: str) -> None:
 @logs_option
 @logs_dir_option
 @click.option("--experiment", default="", metavar="JSON", help="What run_experiment changes: models/experiment.py.")
+@click.option(
+    "--hour",
+    type=click.IntRange(1, 24),
+    default=None,
+    help="Of --ds, a day in progress, for the jobs of hourly_refresh.",
+)
 @click.pass_obj
 def run(
-    settings: Settings, /, names: tuple[str, ...], ds: date, first: date | None, experiment: str, **logs: str
+    settings: Settings,
+    /,
+    names: tuple[str, ...],
+    ds: date,
+    first: date | None,
+    experiment: str,
+    hour: int | None,
+    **logs: str,
 ) -> None:
     """Run jobs, in the order of their tables, in one Spark session."""
     from core.run import run_jobs
     from jobs._registry import all_jobs
+    from jobs._today import JOBS as OF_AN_HOUR
     from models.experiment import read_experiment
 
     if experiment and "run_experiment" not in names:
         raise UsageError("--experiment is for job run_experiment alone", next_step="name that job, or leave it out")
+    if hour and not set(names) <= set(OF_AN_HOUR):
+        raise UsageError("--hour is for the jobs of an hour alone", choices=OF_AN_HOUR, next_step="leave it out")
     read_experiment(experiment)
-    request = replace(request_of(settings, ds, first or ds, **logs), experiment=experiment)
+    request = replace(request_of(settings, ds, first or ds, **logs), experiment=experiment, hour=hour or 0)
     run_jobs(all_jobs(), names, request, settings)
 
 

@@ -23,6 +23,7 @@ from jobs._slate_inputs import TABLES, slate_inputs
 from models.heads import head_names
 from reelfeed import standing
 from reelfeed.held_back import held_back
+from reelfeed.refreshed import refreshed
 from reelfeed.unproposed import unproposed
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ class UserNight:
 def explain(settings: Settings, recipe: Recipe, ds: date, user_id: int, video_id: int) -> str:
     """Returns how `video_id` fared for `user_id` in the night `ds`, stage by stage, as text.
 
-    Ends with whether that night's feeds are served. Raises MissingDataError where that night has no feeds,
-    ContractError where the features have changed since, so that they would not explain the prediction.
+    Ends with where it stands in a feed made anew since, and whether that night's feeds are served. Raises
+    MissingDataError where that night has no feeds, ContractError where the features have changed since, so that they
+    would not explain the prediction.
     """
     lake = Lake(settings.lake)
     night = user_night(lake, recipe, ds, user_id)
@@ -62,6 +64,7 @@ def explain(settings: Settings, recipe: Recipe, ds: date, user_id: int, video_id
         lines += unproposed(ctx, user_id, video_id)
     elif scored and night.slots and video_id not in night.slots:
         lines += _held_back(ctx, night, video_id)
+    lines += refreshed(lake, recipe.name, ds, user_id, video_id)
     state = standing.told(standing.standing(lake, recipe.name, ds))
     return "\n".join([*lines, "", "Served", *[f"  {line}" for line in state]])
 

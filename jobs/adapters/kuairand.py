@@ -29,7 +29,7 @@ from core.tables.follows import TABLE as FOLLOWS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from jobs.adapters._csv import BROKEN, Kind, check_headers, check_values, distinct, read_text
-from jobs.adapters._logs import RAW_IMPRESSIONS, Adapter, Logs
+from jobs.adapters._logs import RAW_IMPRESSIONS, Adapter, Logs, replayed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -316,4 +316,4 @@ def _each(days: Iterable[date]) -> Column:
     return F.explode(F.array(*[F.lit(day) for day in days])).alias("ds")
 
 
-ADAPTER = Adapter(name="kuairand", doc=__doc__ or "", days=days, read=read)
+ADAPTER = Adapter(name="kuairand", doc=__doc__ or "", days=days, read=read, read_until=replayed(read))

@@ -12,7 +12,7 @@ from core.table import DS, Column, Table
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
-from jobs.adapters._logs import FAULTS, RAW_IMPRESSIONS, Adapter, Logs
+from jobs.adapters._logs import FAULTS, RAW_IMPRESSIONS, Adapter, Logs, replayed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -96,4 +96,4 @@ def _check(path: Path, name: str) -> None:
         raise ContractError(f"other columns than expected: {', '.join(differing)}", where=str(path), next_step=again)
 
 
-ADAPTER = Adapter(name="simulated", doc=__doc__, days=days, read=read)
+ADAPTER = Adapter(name="simulated", doc=__doc__, days=days, read=read, read_until=replayed(read))

@@ -128,6 +128,9 @@ BAD_PARAMS = (
     ("recipe", "for_me"),
     ("logs", "csv"),
     ("logs_dir", 7),
+    ("hour", 0),
+    ("hour", 25),
+    ("hour", "noon"),
 )
 
 REFUSALS = f"""
@@ -135,7 +138,7 @@ from copy import deepcopy
 from airflow.sdk.exceptions import ParamValidationError
 def refusal(param, value):
     try:
-        deepcopy(bag.dags["nightly_feed"].params)[param] = value
+        deepcopy(bag.dags["hourly_refresh"].params)[param] = value
     except ParamValidationError as error:
         return str(error)
     return ""
@@ -152,8 +155,14 @@ def test_a_param_that_makes_no_sense_is_refused_by_name(tmp_path: Path) -> None:
 DAYS = """
 from datetime import datetime, timezone
 from types import SimpleNamespace as Given
-from dags._kit import day, misspelt
-def run(start=None): return Given(data_interval_start=start, run_after=datetime(2026, 1, 9, 2, 30, tzinfo=timezone.utc))
+from dags._kit import day, hour, misspelt
+def run(start=None, end=None):
+    after = datetime(2026, 1, 9, 2, 30, tzinfo=timezone.utc)
+    return Given(data_interval_start=start, data_interval_end=end, run_after=after)
+def moment(run, **params):
+    context = {"params": {"ds": None, "hour": None, **params}, "dag_run": run}
+    return [day(context), hour(context)]
+def at(day, hour): return datetime(2026, 1, day, hour, 10, tzinfo=timezone.utc)
 def event(ds): return Given(extra={"ds": ds})
 start = datetime(2026, 1, 7, 2, 30, tzinfo=timezone.utc)
 none, given = {"ds": None}, {"ds": "2026-01-01"}
@@ -163,15 +172,27 @@ print("RESULT", json.dumps({
     "interval": day({"params": none, "dag_run": run(start), "triggering_asset_events": {}}),
     "neither": day({"params": none, "dag_run": run()}),
     "misspelt": misspelt({"recipe": "for_you", "date": "2026-01-01"}, ["ds", "recipe"]),
+    "first hour": moment(run(at(7, 0), at(7, 4))),
+    "afternoon": moment(run(at(7, 13), at(7, 14))),
+    "midnight": moment(run(at(7, 23), at(8, 0))),
+    "hour asked": moment(run(at(7, 13), at(7, 14)), hour=9),
+    "day asked": moment(run(at(7, 13), at(7, 14)), ds="2026-01-01"),
+    "no interval": moment(run()),
 }))
 """
 
 
-def test_a_run_is_for_the_day_asked_else_announced_else_of_its_interval(tmp_path: Path) -> None:
+def test_a_run_is_for_the_day_and_hour_asked_else_announced_else_of_its_interval(tmp_path: Path) -> None:
     assert in_a_scheduler(DAYS, tmp_path) == {
         "param": "2026-01-01",
         "event": "2026-01-05",
         "interval": "2026-01-07",
         "neither": "2026-01-08",
         "misspelt": ["date"],
+        "first hour": ["2026-01-07", 4],
+        "afternoon": ["2026-01-07", 14],
+        "midnight": ["2026-01-07", 24],
+        "hour asked": ["2026-01-07", 9],
+        "day asked": ["2026-01-01", 24],
+        "no interval": ["2026-01-08", 24],
     }

@@ -65,13 +65,15 @@ def test_a_held_slot_is_never_drawn_and_pairs_of_slots_are_drawn_alike() -> None
     assert np.sum((counts - DRAWS / 10) ** 2 / (DRAWS / 10)) < chi2.ppf(0.999, 9)
 
 
-def test_the_same_seed_draws_the_same_and_another_user_day_or_recipe_something_else() -> None:
+def test_the_same_seed_draws_the_same_and_another_user_day_hour_or_recipe_something_else() -> None:
     users = np.array([1, 2, 3])
     first = Exploration(SLOTS, "0a", DAY).uniforms(users)
     assert (first == Exploration(SLOTS, "0a", DAY).uniforms(users)).all()
     assert (first[1:] == Exploration(SLOTS, "0a", DAY).uniforms(users[1:])).all(), "whoever else is in the batch"
     assert len(np.unique(first)) == first.size
-    for other in (Exploration(SLOTS, "0b", DAY), Exploration(SLOTS, "0a", date(2026, 1, 2))):
+    others = [Exploration(SLOTS, "0b", DAY), Exploration(SLOTS, "0a", date(2026, 1, 2))]
+    others += [Exploration(SLOTS, "0a", DAY, hour) for hour in (1, 24)]
+    for other in others:
         assert (first != other.uniforms(users)).all()
 
 

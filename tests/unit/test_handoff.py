@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from killed_export import PARTS, USERS, batches, edition, export, videos
+from killed_export import PARTS, USERS, batches, edition, export, is_active, refresh, videos
 
 from core.errors import MissingDataError, UsageError
 from core.redis_store import RedisStore
 from core.settings import ROOT
 from core.store import Store, StoreError, open_store
 from models.handoff import (
+    NIGHT,
     Served,
     current,
     look_up,
@@ -34,6 +35,7 @@ from models.handoff import (
 from reelfeed.redis_server import redis_server
 
 OLD, NEW = 1, 2
+EARLIER, LATER = 3, 7
 HAS_REDIS = shutil.which("redis-server") is not None
 NEEDS_REDIS = pytest.mark.skipif(not HAS_REDIS, reason="no redis-server on the PATH: apt-get install redis-server")
 
@@ -109,7 +111,7 @@ def test_killed_at_any_step_readers_see_the_old_or_the_new_edition_and_the_rest_
     for step in range(1, 100):
         export(store, OLD)
         store.drop(edition(NEW).keys)
-        print(address, NEW, step, file=exporter.stdin, flush=True)
+        print(address, NEW, NIGHT, step, file=exporter.stdin, flush=True)
         ended = int(exporter.stdout.readline())
         assert whole(store) == (OLD if ended else NEW), f"killed at step {step}"
         before = parts_written(store, edition(NEW))
@@ -123,19 +125,73 @@ def test_killed_at_any_step_readers_see_the_old_or_the_new_edition_and_the_rest_
     assert resumed == set(range(PARTS + 1)), "it was killed after each part"
 
 
+def test_a_feed_made_anew_is_read_in_place_of_the_night_s_and_with_its_edition_alone(address: str) -> None:
+    store = open_store(address)
+    export(store, OLD)
+    refresh(store, OLD, EARLIER)
+    for user in range(USERS):
+        hour = EARLIER if is_active(user, EARLIER) else NIGHT
+        seen = Served(edition(OLD).version, "personal", tuple(videos(OLD, user, hour)), hour)
+        assert look_up(store, "for_you", user) == seen
+    assert look_up(store, "for_you", USERS, "full_active").tier == "segment"
+    export(store, NEW)
+    assert whole(store) == NEW
+    export(store, OLD)
+    assert whole(store) == OLD, "a rollback does not bring back what a day has left of it"
+
+
+def test_killed_at_any_step_of_an_hour_every_user_has_a_whole_feed_of_that_hour_or_the_one_before(
+    address: str, exporter: subprocess.Popen[str]
+) -> None:
+    assert exporter.stdin is not None
+    assert exporter.stdout is not None
+    store, mixed, ended = open_store(address), False, -signal.SIGKILL
+    for step in range(1, 100):
+        export(store, NEW)
+        export(store, OLD)
+        refresh(store, OLD, EARLIER)
+        before = [look_up(store, "for_you", user) for user in range(USERS)]
+        print(address, OLD, LATER, step, file=exporter.stdin, flush=True)
+        ended = int(exporter.stdout.readline())
+        found = [look_up(store, "for_you", user) for user in range(USERS)]
+        refresh(store, OLD, LATER)
+        after = [look_up(store, "for_you", user) for user in range(USERS)]
+        assert all(one in (old, new) for one, old, new in zip(found, before, after, strict=True)), f"step {step}"
+        mixed |= found not in (before, after)
+        if not ended:
+            assert found == after
+            break
+        assert ended == -signal.SIGKILL
+    assert not ended
+    assert mixed, "it was killed between two parts"
+    assert {served.hour for served in after} == {NIGHT, LATER}
+
+
+def test_what_an_hour_has_no_feed_for_goes_back_to_the_night_s(address: str) -> None:
+    store = open_store(address)
+    export(store, OLD)
+    refresh(store, OLD, LATER)
+    refresh(store, OLD, 1)
+    assert {user: look_up(store, "for_you", user).hour for user in range(USERS)} == {
+        user: 1 if is_active(user, 1) else NIGHT for user in range(USERS)
+    }
+
+
 def test_a_retired_edition_leaves_nothing_and_the_served_one_stays(address: str) -> None:
     store = open_store(address)
     export(store, OLD)
+    refresh(store, OLD, EARLIER)
     export(store, NEW)
     retire(store, [edition(OLD), edition(3)])
     assert whole(store) == NEW
-    assert store.written(edition(OLD).keys) == set()
+    assert store.written([*edition(OLD).keys, *edition(OLD).refreshed_keys]) == set()
     assert store.written(edition(NEW).keys) == set(edition(NEW).keys)
 
 
 def test_when_its_time_is_over_a_feed_gives_way_to_the_lists(address: str) -> None:
     store = open_store(address)
     export(store, OLD)
+    refresh(store, OLD, EARLIER)
     key = edition(OLD).users_key(1)
     if address.startswith("redis://"):
         assert 3500 < _client(address).ttl(key) <= 3600  # type: ignore[attr-defined]
@@ -144,7 +200,7 @@ def test_when_its_time_is_over_a_feed_gives_way_to_the_lists(address: str) -> No
     else:
         file = Path(address, *key.split(":"))
         os.utime(file, (file.stat().st_mtime - 3600,) * 2)
-    assert look_up(store, "for_you", 1, "full_active").tier == "segment"
+    assert look_up(store, "for_you", 1, "full_active").tier == "segment", "with what was made anew of it"
     assert look_up(store, "for_you", 2).tier == "personal"
 
 

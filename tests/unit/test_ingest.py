@@ -14,7 +14,7 @@ from core.errors import ContractError
 from core.lake import spark_schema
 from core.tables.videos import TABLE as VIDEOS
 from jobs.adapters._logs import RAW_IMPRESSIONS
-from jobs.ingest_events import _refuse_broken_logs, arrived_first, judge, quarantined
+from jobs.ingest_events import arrived_first, judge, quarantined, refuse_broken_logs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -106,4 +106,4 @@ def test_a_copy_that_arrives_on_a_later_day_is_dropped(spark: SparkSession, vide
 def test_logs_that_are_mostly_broken_stop_the_night(spark: SparkSession, videos: DataFrame) -> None:
     broken = [{"user_id": n, "watch_ms": -1} for n in range(2, 5)]
     with pytest.raises(ContractError, match=r"3 of 4 impressions are broken.*watch_ms_out_of_range \(3\)"):
-        _refuse_broken_logs(judge(raw(spark, {}, *broken), videos))
+        refuse_broken_logs(judge(raw(spark, {}, *broken), videos))

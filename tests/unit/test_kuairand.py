@@ -54,6 +54,18 @@ def test_an_impression_keeps_its_time_surface_and_reactions(spark: SparkSession,
     assert (got.is_random, got.propensity, got.faults) == (False, None, [])
 
 
+def test_a_day_is_replayed_by_the_hour_of_the_app_s_time_zone(spark: SparkSession, tmp_path: Path) -> None:
+    # Noon in Beijing is four in the morning UTC; the second row is of the day before.
+    rows = [impression(1, 10), impression(2, 10, time_ms=beijing_ms("2022-04-24 23:50"))]
+    today = video(12, upload_dt="2022-04-25")
+    folder = str(release(tmp_path, {STANDARD: rows}, videos=[video(10), video(11), today]))
+    assert ADAPTER.read_until is not None
+    noon, later = (ADAPTER.read_until(spark, folder, APRIL_25, hour) for hour in (12, 13))
+    assert noon.impressions.isEmpty()
+    assert [row.user_id for row in later.impressions.collect()] == [1]
+    assert {row.video_id for row in later.videos.collect()} == {10, 11}, "nobody was shown what was uploaded today"
+
+
 def test_random_rows_carry_the_uniform_propensity(spark: SparkSession, tmp_path: Path) -> None:
     folder = release(tmp_path, {STANDARD: [impression(1, 10)], RANDOM: [impression(2, 11, is_rand=1)]})
     rows = {row.user_id: row for row in ADAPTER.read(spark, str(folder), [APRIL_25]).impressions.collect()}
