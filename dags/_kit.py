@@ -191,7 +191,7 @@ def commanded(name: str, *, doc: str, owner: str, params: Mapping[str, Param], t
         RunCommand(
             task_id=name,
             doc_md=doc,
-            application_args=[name, *[f"--{param}={{{{ params.{param} }}}}" for param in params]],
+            application_args=[name, *[f"--{param}={{{{ params.{param} or '' }}}}" for param in params]],
             retries=2,
             retry_delay=RETRY_AFTER,
             execution_timeout=timedelta(minutes=10),

@@ -20,7 +20,8 @@ dag = commanded(
         "recipe": PARAMS["recipe"],
         "to": Param(
             "",
-            type="string",
+            # Of one that may not be null, the form asks for a text that is not empty.
+            type=["null", "string"],
             pattern=r"^([0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2})?$",
             title="Publication",
             description="Its number, or its night, YYYY-MM-DD. Empty: the one before the one that is served.",

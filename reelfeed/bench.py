@@ -23,7 +23,7 @@ from core.settings import ROOT
 from reelfeed.documents import write_block
 
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features", "search", "scoring", "rerank", "metrics", "training", "export")
+PARTS = ("night", "features", "search", "scoring", "rerank", "metrics", "training", "export", "rollback")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
@@ -39,6 +39,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
     from reelfeed.bench_features import bench_features
     from reelfeed.bench_metrics import bench_metrics
     from reelfeed.bench_rerank import bench_rerank
+    from reelfeed.bench_rollback import bench_rollback
     from reelfeed.bench_scoring import bench_scoring
     from reelfeed.bench_search import bench_search
     from reelfeed.bench_training import bench_training
@@ -52,6 +53,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
         "metrics": bench_metrics,
         "training": bench_training,
         "export": bench_export,
+        "rollback": bench_rollback,
     }
     found = []
     for part in parts:

@@ -35,7 +35,15 @@ hypothesis_settings.load_profile("reelfeed")
 
 
 INSTALLATIONS = {
-    "trained": ("test_explain", "test_faults", "test_new_videos", "test_night", "test_ui", "test_weights"),
+    "trained": (
+        "test_explain",
+        "test_faults",
+        "test_new_videos",
+        "test_night",
+        "test_triggered_dags",
+        "test_ui",
+        "test_weights",
+    ),
     "kuairand": ("test_kuairand_features", "test_kuairand_labels", "test_kuairand_ranking"),
 }
 
