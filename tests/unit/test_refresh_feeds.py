@@ -49,18 +49,16 @@ TEN, ELEVEN = 10, 11
 KEEN, LATER, STRANGER, IDLE = 2, 3, 99, 5
 """KEEN and NEW come before ten, LATER between ten and eleven, IDLE never; STRANGER registered today."""
 UPLOADED, WITHDRAWN, HIDDEN = 900, 21, 7
-WORTH = 100.0
-
 Row = dict[str, Any]
 
 
 def ranker() -> Ranker:
-    """One to which a video uploaded on the day it is shown is worth WORTH seconds, more than any of the night."""
+    """One that is sure of a long view where a video was uploaded on the day it is shown, and of nothing else."""
     ages = np.repeat([[0.0], [1.0], [2.0]], 50, axis=0)
-    data = lightgbm.Dataset(ages, WORTH * (ages[:, 0] == 0))
+    data = lightgbm.Dataset(ages, 1.0 * (ages[:, 0] == 0))
     told = {"objective": "regression", "learning_rate": 1.0, "boost_from_average": False, "verbosity": -1}
     booster = trees(lightgbm.train(told | {"min_data_in_leaf": 1, "num_threads": 1}, data, 1))
-    heads = [(head.name, head.kind, booster if head.name == "watch_seconds" else "") for head in HEADS]
+    heads = [(head.name, head.kind, booster if head.name == "long_view" else "") for head in HEADS]
     return Ranker(("freshness__age",), (), tuple(HeadModel(*head, 0.0, NONE) for head in heads))
 
 
@@ -186,8 +184,8 @@ def test_what_the_day_s_sources_name_is_scored_by_the_night_s_ranker(home: Setti
     for row in of_day:
         assert (row["model"], row["tier"]) == (ranker().model_id, "degraded"), "there are no features in this night"
         assert row["value"] == pytest.approx(sum(term["term"] for term in row["terms"]))
-        worth = WORTH * (row["video_id"] == UPLOADED)
-        assert row["value"] == pytest.approx(worth * RECIPE.value["watch_seconds"], abs=1e-6)
+        is_sure = row["video_id"] == UPLOADED
+        assert row["value"] == pytest.approx(is_sure * RECIPE.value["long_view"], abs=1e-6)
         assert {by["source"] for by in row["sources"]} <= {"fresh", "trending"}
 
 
