@@ -1,7 +1,7 @@
 """`reelfeed ablation inputs`: what other models' scores, and other ways to boost, add to the order of lists.
 
 Every way is judged on the validation days as if they were the test days: learnt from days before them, their lists
-frozen. The best of them is then judged, once, on the test days, beside other people's ways.
+frozen. The one most surely better than the ranker is then judged, once, on the test days, beside other people's ways.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ RANK = 4
 
 @dataclass(frozen=True)
 class Judged:
-    """Each user's `sums` by system, means over seeds; and of those that were fitted, the median processor `seconds`."""
+    """Each user's `sums` by system, means over `seeds`; the median processor `seconds` of each way that was fitted."""
 
+    seeds: tuple[int, ...]
     sums: Mapping[str, ListSums]
     seconds: Mapping[str, float]
 
@@ -51,11 +52,11 @@ def inputs(settings: Settings, request: Request, seeds: int) -> str:
     run_jobs(all_jobs(), ("build_training_set",), earlier, settings)
     drawn = range(settings.seed, settings.seed + seeds)
     validated = judged(settings, with_scores(settings, earlier), WAYS | CHEAPER, drawn)
-    chosen = best(validated.sums)
+    chosen = best(validated)
     rows = with_scores(settings, request)
     tested = judged(settings, rows, {name: WAYS[name] for name in (RANKER, chosen)} | CHEAPER, drawn)
     tested = replace(tested, sums={**tested.sums, **peers(settings, request.ds, rows.judged, drawn)})
-    return write_block("ablation.md", "inputs", text(validated, tested, chosen, drawn))
+    return write_block("ablation.md", "inputs", text(validated, tested, chosen))
 
 
 def with_scores(settings: Settings, request: Request) -> Told:
@@ -96,45 +97,53 @@ def judged(settings: Settings, rows: Told, ways: Mapping[str, Way], seeds: Seque
     fixed = {f"{name}, alone": rows.scores[name][1] for name in (MACHINE, RATES)} | {"popularity": of.popularity}
     alone = {name: list_sums(of.user, of.video, labels, scores) for name, scores in fixed.items()}
     return Judged(
+        tuple(seeds),
         {name: mean_sums(sums) for name, sums in drawn.items()} | alone,
         {name: median(each) for name, each in seconds.items()},
     )
 
 
-def best(found: Mapping[str, ListSums]) -> str:
-    """Returns the way, of those of WAYS that were `found`, with the highest primary metric."""
-    from models.metrics import from_sums
+def best(found: Judged) -> str:
+    """Returns which of WAYS is most surely better than the ranker in primary metric, the ranker if none surely is.
 
-    return max(
-        (way for way in WAYS if way in found),
-        key=lambda way: from_sums(found[way].columns.sum(axis=0, keepdims=True))["primary"][0],
-    )
+    The one whose paired interval begins highest, where it begins above 0.
+    """
+    from models.bootstrap import estimates
+
+    tried = [name for name in WAYS if name in found.sums and name != RANKER]
+    told = estimates(found.sums, [(name, RANKER) for name in tried], found.seeds[0])
+    surely = {name: told[f"{name}_minus_{RANKER}", "primary"].low or 0.0 for name in tried}
+    return max((name for name in tried if surely[name] > 0), key=surely.__getitem__, default=RANKER)
 
 
-def text(validated: Judged, tested: Judged, chosen: str, seeds: Sequence[int]) -> str:
+def text(validated: Judged, tested: Judged, chosen: str) -> str:
     """Returns Markdown: every way on the validation days; on the test days the ranker, the `chosen` way and peers."""
-    drawn = f"means over seeds {list(seeds)}; 95 % intervals by bootstrap over users, paired"
     return "\n".join(
         [
-            f"Validation days, {len(validated.sums[RANKER].ndcg):,} users; {drawn}.",
+            f"Validation days: {_drawn(validated)}.",
             "",
-            *_table(validated, RANKER, seeds[0]),
+            *_table(validated, RANKER),
             "",
-            f"Test days, {len(tested.sums[RANKER].ndcg):,} users; {drawn}. Best on the validation days: *{chosen}*.",
+            f"Test days: {_drawn(tested)}. Most surely better on the validation days: *{chosen}*.",
             "",
-            *_table(tested, chosen, seeds[0]),
+            *_table(tested, chosen),
         ]
     )
 
 
-def _table(found: Judged, against: str, seed: int) -> list[str]:
+def _drawn(found: Judged) -> str:
+    users = len(found.sums[RANKER].ndcg)
+    return f"{users:,} users; means over seeds {list(found.seeds)}; 95 % intervals by bootstrap over users, paired"
+
+
+def _table(found: Judged, against: str) -> list[str]:
     """Returns a row for each system: its metrics, how they differ from those of `against`, and how long it takes."""
     from models.bootstrap import estimates
     from models.metrics import LIST_METRICS
     from reelfeed.ranking_tables import HEADINGS
 
     others = [name for name in found.sums if name != against]
-    told = estimates(found.sums, [(name, against) for name in others], seed)
+    told = estimates(found.sums, [(name, against) for name in others], found.seeds[0])
     own = [HEADINGS[metric] for metric in LIST_METRICS]
     less = [f"{heading} less that of *{against}*" for heading in own]
     lines = [f"| | {' | '.join([*own, *less])} | processor time, ratio |", f"|---|{'---|' * 7}"]

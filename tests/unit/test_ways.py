@@ -15,7 +15,7 @@ from models.metrics import auc
 from reelfeed.inputs import best, judged, text
 from reelfeed.refits import long_views
 from reelfeed.source_scores import SOURCES
-from reelfeed.ways import MACHINE, RATES, WAYS, Told, Way, log_odds
+from reelfeed.ways import MACHINE, RANKER, RATES, WAYS, Told, Way, log_odds
 
 ROWS, JUDGED = 4_000, 2_000
 
@@ -84,8 +84,10 @@ def test_bags_and_all_days_are_other_boosters_of_the_same_kind(told: Told) -> No
 def test_the_way_that_helps_on_the_validation_days_is_chosen_and_told(told: Told, settings: Settings) -> None:
     ways = {name: way for name, way in WAYS.items() if not way.parameters and way.bags == 1}
     found = judged(settings, told, ways, seeds=[1])
-    chosen = best(found.sums)
+    chosen = best(found)
     assert MACHINE in (*WAYS[chosen].inputs, WAYS[chosen].start)
-    lines = text(found, found, chosen, [1]).splitlines()
-    assert any(chosen in line and "Best on the validation days" in line for line in lines)
+    lines = text(found, found, chosen).splitlines()
+    assert any(chosen in line and "Most surely better on the validation days" in line for line in lines)
     assert all(sum(line.startswith(f"| {name} |") for line in lines) == 2 for name in found.sums)
+    nothing = {name: found.sums[name] for name in (RANKER, "with the rates' log odds")}
+    assert best(replace(found, sums=nothing)) == RANKER
