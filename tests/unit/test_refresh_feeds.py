@@ -35,6 +35,7 @@ from jobs.export_feeds import JOB as EXPORT_FEEDS
 from jobs.export_refresh import JOB as EXPORT_REFRESH
 from jobs.refresh_feeds import JOB as REFRESH_FEEDS
 from models.calibration import NONE
+from models.exploration import Exploration
 from models.handoff import NIGHT, Served, look_up
 from models.heads import HEADS
 from models.ranker import HeadModel, Ranker, trees
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TODAY = DS + timedelta(days=1)
-TEN, ELEVEN = 10, 11
-KEEN, LATER, STRANGER, IDLE = 2, 3, 99, 5
-"""KEEN and NEW come before ten, LATER between ten and eleven, IDLE never; STRANGER registered today."""
+NINE, TEN = 9, 10
+KEEN, EARLY, STRANGER, IDLE = 2, 6, 99, 5
+"""KEEN and NEW come before ten, IDLE does not; EARLY has a feed of nine o'clock; STRANGER registered today."""
 UPLOADED, WITHDRAWN, HIDDEN = 900, 21, 7
 Row = dict[str, Any]
 
@@ -128,7 +129,7 @@ def _own_home() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An installation whose night is published and handed over, with two hours of the day after: ten, then eleven."""
+    """An installation whose night is published and handed over, with ten o'clock of the day after and a row of nine."""
     local = load_settings("local")
     home = tmp_path_factory.mktemp("day") / "home"
     settings = with_home(replace(local, spark=replace(local.spark, shuffle_partitions=2)), home)
@@ -145,6 +146,8 @@ def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Setti
     night = feeds(settings)
     seen = {user: videos(night[user])[:3] for user in (KEEN, NEW)} | {STRANGER: [8]}
     arrive(settings, seen, TEN)
+    earlier = {"recipe": RECIPE.name, "hour": NINE, "publication": 1, "user_id": EARLY, "slot": 1, "video_id": 1}
+    write(lake, REFRESHED_FEEDS, TODAY, [earlier | {"tier": "personal", "propensity": 1.0}])
     for job in (REFRESH_FEEDS, EXPORT_REFRESH):
         run(settings, job, hour=TEN)
     return settings
@@ -208,28 +211,31 @@ def test_explain_knows_of_a_feed_made_anew(home: Settings) -> None:
     assert refreshed(lake, RECIPE.name, TODAY, KEEN, UPLOADED) == []
 
 
-def test_the_same_hour_again_is_the_same_and_another_draws_anew_beside_it(day: Settings) -> None:
+def test_draws_are_those_of_the_hour(home: Settings) -> None:
+    def drawn_at(hour: int, opened: list[int], user: int) -> set[int]:
+        turns = Exploration(RECIPE.exploration_slots, RECIPE.hash, DS, hour).uniforms(np.array([user]))[0, ::2]
+        for turn, uniform in enumerate(turns):
+            other = turn + int(uniform * (len(opened) - turn))
+            opened[turn], opened[other] = opened[other], opened[turn]
+        return set(opened[: len(turns)])
+
+    of_night = []
+    for user, feed in feeds(home, TEN).items():
+        opened = [row["slot"] for row in feed if row["propensity"] < 1]
+        drawn = {row["slot"] for row in feed if row["is_exploration"]}
+        assert drawn == drawn_at(TEN, opened.copy(), user)
+        of_night.append(drawn == drawn_at(NIGHT, opened.copy(), user))
+    assert not all(of_night)
+
+
+def test_the_same_hour_again_is_the_same_beside_those_before(day: Settings) -> None:
     lake = Lake(day.lake)
-    before, ten = lake.partitions(REFRESHED_FEEDS, [TODAY]), feeds(day, TEN)
+    before = lake.partitions(REFRESHED_FEEDS, [TODAY])
     run(day, REFRESH_FEEDS, hour=TEN)
     assert lake.partitions(REFRESHED_FEEDS, [TODAY]) == before
-    seen = {user: videos(feeds(day)[user])[:3] for user in (KEEN, NEW, LATER)}
-    arrive(day, seen, ELEVEN)
-    run(day, REFRESH_FEEDS, hour=ELEVEN)
-    assert feeds(day, TEN) == ten, "an impression of ten o'clock keeps its probability"
-    eleven = feeds(day, ELEVEN)
-    assert set(eleven) == {KEEN, NEW, LATER}
-    drawn = [[(row["slot"], row["video_id"]) for row in each[KEEN] if row["is_exploration"]] for each in (ten, eleven)]
-    assert drawn[0] != drawn[1]
-    run(day, EXPORT_REFRESH, hour=ELEVEN)
-    store = open_store(day.store)
-    assert {user: look_up(store, RECIPE.name, user).hour for user in (KEEN, LATER, IDLE)} == {
-        KEEN: ELEVEN,
-        LATER: ELEVEN,
-        IDLE: NIGHT,
-    }
-    with pytest.raises(MissingDataError, match="last at hour 11, and those of hour 10"):
-        run(day, EXPORT_REFRESH, hour=TEN)
+    assert videos(feeds(day, NINE)[EARLY]) == [1], "an impression of nine o'clock keeps its probability"
+    with pytest.raises(MissingDataError, match="last at hour 10, and those of hour 9"):
+        run(day, EXPORT_REFRESH, hour=NINE)
 
 
 def test_a_new_edition_makes_what_was_refreshed_void(day: Settings) -> None:
