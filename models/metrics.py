@@ -134,7 +134,7 @@ def reliability(labels: Floats, predictions: Floats, bins: int = CALIBRATION_BIN
         return np.empty(0), np.empty(0), np.empty(0)
     order = np.argsort(predictions, kind="stable")
     sorted_predictions = predictions[order]
-    edges = sorted_predictions[np.linspace(0, len(order), bins, endpoint=False).astype(int)]
+    edges = sorted_predictions[np.arange(bins) * len(order) // bins]
     bin_of = np.searchsorted(np.unique(edges), predictions, side="right") - 1
     rows = np.bincount(bin_of).astype(np.float64)
     there = rows > 0
