@@ -257,8 +257,10 @@ def test_the_world_s_users_see_what_was_published_and_the_next_night_learns_of_i
     of_feed = [row for row in main if (row["user_id"], row["video_id"]) in slots]
     assert len(of_feed) > 0.8 * len(main)
     explored = [row for row in of_feed if slots[row["user_id"], row["video_id"]]]
-    assert len(explored) > 10
-    assert all(row["is_random"] and 0 < row["propensity"] < 0.5 for row in explored)
+    # Beyond their feed users are shown what the world's own policy picks: by chance a video of the feed, not at random.
+    drawn = [row for row in explored if row["is_random"]]
+    assert len(drawn) > max(10, 0.9 * len(explored))
+    assert all(0 < row["propensity"] < 0.5 for row in drawn)
 
 
 def test_recall_falls_from_stage_to_stage_and_every_source_tells_its_part(
