@@ -12,6 +12,7 @@ from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.users import TABLE as USERS
+from core.tables.videos import SHOWABLE
 from core.tables.videos import TABLE as VIDEOS
 from models.history import DAYS
 from models.serving import FALLBACK
@@ -78,7 +79,7 @@ def inputs_of(
         "video_id",
         "author_id",
         F.coalesce("tag_id", F.lit(-1)).alias("tag_id"),
-        F.expr("is_visible and not is_advert").alias("is_showable"),
+        F.expr(SHOWABLE).alias("is_showable"),
     )
     popular = lists.where("part = 'everyone'").select(F.col("target_id").alias("video_id"), "score", "part")
     exploration = Exploration(recipe.exploration_slots, recipe.hash, ctx.ds, ctx.hour)

@@ -10,6 +10,7 @@ from core.job import JobContext, log
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.users import TABLE as USERS
+from core.tables.videos import SHOWABLE
 from core.tables.videos import TABLE as VIDEOS
 from models.history import DAYS
 
@@ -30,7 +31,7 @@ def known_on(ctx: JobContext, ds: date) -> Known:
     first = ds - timedelta(days=DAYS - 1)
     days = [day for day in ctx.days_of(IMPRESSIONS) if first <= day <= ds]
     impressions = ctx.read(IMPRESSIONS, days).select(*IMPRESSION_COLUMNS)
-    videos = ctx.read(VIDEOS, [ds]).where("is_visible and not is_advert").select(*VIDEO_COLUMNS)
+    videos = ctx.read(VIDEOS, [ds]).where(SHOWABLE).select(*VIDEO_COLUMNS)
     users = ctx.read(USERS, [ds]).select("user_id", "activity")
     follows = ctx.read(FOLLOWS, [ds]).select("user_id", "author_id")
     return Known(impressions.cache(), videos.cache(), users.cache(), follows.cache(), ds, ctx.settings.seed)

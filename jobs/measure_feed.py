@@ -9,6 +9,7 @@ from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.feed_metrics import TABLE as FEED_METRICS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.videos import SHOWABLE
 from core.tables.videos import TABLE as VIDEOS
 from models.history import DAYS
 
@@ -55,7 +56,7 @@ def _of_catalogue(ctx: JobContext, feeds: DataFrame, users: int) -> list[dict[st
     from models.feed_metrics import coverage, gini
 
     slots = feeds.groupBy("video_id").agg(F.count(F.lit(1)).alias("slots"))
-    showable = ctx.read(VIDEOS).where("is_visible and not is_advert").select("video_id")
+    showable = ctx.read(VIDEOS).where(SHOWABLE).select("video_id")
     exposures = showable.join(slots, on="video_id", how="left").fillna(0, ["slots"]).select("slots").toArrow()
     counted = exposures["slots"].to_numpy()
     return [

@@ -13,6 +13,7 @@ from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.publications import TABLE as PUBLICATIONS
 from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.users import TABLE as USERS
+from core.tables.videos import SHOWABLE
 from core.tables.videos import TABLE as VIDEOS
 from jobs._publications import LATE, Decision, every_row, served, validity
 from models.feed_checks import Check, Limits, checked
@@ -33,7 +34,7 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
     from models.fallbacks import fallback_lists
 
-    showable = ctx.read(VIDEOS).where("is_visible and not is_advert").select("video_id")
+    showable = ctx.read(VIDEOS).where(SHOWABLE).select("video_id")
     users = ctx.read(USERS).select("user_id", "activity")
     lists = fallback_lists(ctx.read(SOURCE_MODELS), users, showable, ctx.recipe.length)
     named = lists.select(F.lit(ctx.recipe.name).alias("recipe"), "*", F.lit(ctx.ds).alias("ds"))

@@ -25,6 +25,7 @@ from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.todays_impressions import TABLE as TODAYS_IMPRESSIONS
 from core.tables.todays_videos import TABLE as TODAYS_VIDEOS
+from core.tables.videos import SHOWABLE
 from jobs import _knowledge, _sources
 from jobs._publications import Decision
 from jobs._slate_inputs import TABLES, inputs_of
@@ -125,7 +126,7 @@ def _refitted(night: JobContext, today: DataFrame, videos: DataFrame) -> dict[st
     known = replace(
         known,
         impressions=known.impressions.unionByName(today.select(*IMPRESSION_COLUMNS)),
-        videos=videos.where("is_visible and not is_advert").select(*VIDEO_COLUMNS),
+        videos=videos.where(SHOWABLE).select(*VIDEO_COLUMNS),
         ds=night.ds + timedelta(days=1),
     )
     names = [name for name in LEARN_TODAY if name in served_sources(night.recipe)]
@@ -161,7 +162,7 @@ def _check(ctx: JobContext, feed: DataFrame, shown: DataFrame, users: DataFrame,
     """Raises ContractError where the feeds break a check that would withhold the night's."""
     # Of few users half may rightly begin alike.
     limits = replace(load(Limits, CONF / "publish.toml"), same=1.0)
-    showable = videos.where("is_visible and not is_advert").select("video_id")
+    showable = videos.where(SHOWABLE).select("video_id")
     pairs = shown.select("user_id", "video_id").distinct()
     broken = [str(one) for one in checked(feed, pairs, users, showable, ctx.recipe.length, limits) if not one.holds]
     if broken:

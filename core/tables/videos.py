@@ -2,6 +2,9 @@
 
 from core.table import Column, Table
 
+SHOWABLE = "is_visible and not is_advert"
+"""Which rows a feed may show, in Spark's SQL."""
+
 TABLE = Table(
     name="videos",
     doc=__doc__,
