@@ -12,8 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 
 import click
 import psutil
@@ -23,20 +24,23 @@ from core.settings import ROOT
 from reelfeed.documents import write_block
 
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features", "search", "scoring", "rerank", "metrics", "training", "export", "rollback")
+PARTS = ("night", "features", "search", "scoring", "rerank", "metrics", "training", "export", "rollback", "feeds")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
 
 
-def bench(parts: Sequence[str], runs: int) -> str:
+def bench(parts: Sequence[str], runs: int, users: tuple[int, int]) -> str:
     """Runs each of `parts`, names of PARTS, `runs` times, writes the medians into docs/benchmarks.md and returns them.
+
+    `users` are the two sizes of part feeds.
 
     Seconds are wall time; memory is the largest sum of resident sizes of all processes of a run, seen twice a second.
     Raises ReelfeedError where a night fails.
     """
     from reelfeed.bench_export import bench_export
     from reelfeed.bench_features import bench_features
+    from reelfeed.bench_feeds import bench_feeds
     from reelfeed.bench_metrics import bench_metrics
     from reelfeed.bench_rerank import bench_rerank
     from reelfeed.bench_rollback import bench_rollback
@@ -44,7 +48,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
     from reelfeed.bench_search import bench_search
     from reelfeed.bench_training import bench_training
 
-    measures = {
+    measures: dict[str, Callable[[int], str]] = {
         "night": bench_night,
         "features": bench_features,
         "search": bench_search,
@@ -54,6 +58,7 @@ def bench(parts: Sequence[str], runs: int) -> str:
         "training": bench_training,
         "export": bench_export,
         "rollback": bench_rollback,
+        "feeds": partial(bench_feeds, users=users),
     }
     found = []
     for part in parts:

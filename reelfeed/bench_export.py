@@ -80,13 +80,13 @@ def batches(users: int) -> Iterator[pyarrow.RecordBatch]:
 
 
 def hand_off(address: str, users: int) -> dict[str, float]:
-    """Writes feeds as models/handoff.py does; returns what `_spent` tells."""
+    """Writes feeds as models/handoff.py does; returns what `spent` tells."""
     store = open_store(address)
     store.get("warm")
-    began = _now()
+    began = clocks()
     written = sum(count for _, count in write_users(store, edition(users), batches(users)))
     assert written == users
-    return _spent(began)
+    return spent(began)
 
 
 def loop(address: str, users: int) -> dict[str, float]:
@@ -95,11 +95,11 @@ def loop(address: str, users: int) -> dict[str, float]:
 
     redis = Redis.from_url(address)
     redis.ping()
-    began = _now()
+    began = clocks()
     for batch in batches(users):
         for user, value in zip(batch.column("user_id").to_pylist(), batch.column("value").to_pylist(), strict=True):
             redis.set(f"bench:user:{user}", value, ex=3600)
-    return _spent(began)
+    return spent(began)
 
 
 def job(address: str, users: int) -> dict[str, float]:
@@ -116,22 +116,24 @@ def job(address: str, users: int) -> dict[str, float]:
         user, slot = (F.col("id") % users).alias("user_id"), (F.col("id") / users + 1).cast("int").alias("slot")
         spark.range(users * LENGTH).select(user, slot, video).write.parquet(f"{folder}/rows")
         rows = spark.read.parquet(f"{folder}/rows")
-        began = _now()
+        began = clocks()
         told = feed_values(rows, PARTS).mapInArrow(writer(address, edition(users)), WRITTEN_DDL).collect()
         assert sum(row["users"] for row in told) == users
-        return _spent(began)
+        return spent(began)
 
 
-def _now() -> tuple[float, float]:
-    """Returns wall time and the processor time of this process and its children, in seconds."""
+def clocks() -> tuple[float, float]:
+    """Returns wall time and the processor time of this process and its children, those that ended too, in seconds."""
     process = psutil.Process()
     times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-    return time.monotonic(), sum(one.user + one.system for one in times)
+    # A child that has ended and was waited for is counted by its parent.
+    used = sum(one.user + one.system + one.children_user + one.children_system for one in times)
+    return time.monotonic(), used
 
 
-def _spent(began: tuple[float, float]) -> dict[str, float]:
-    """Returns seconds of wall time and of processor time since `began`."""
-    wall, processor = (now - then for now, then in zip(_now(), began, strict=True))
+def spent(began: tuple[float, float]) -> dict[str, float]:
+    """Returns seconds of wall time and of processor time since `began`, what `clocks` told."""
+    wall, processor = (now - then for now, then in zip(clocks(), began, strict=True))
     return {"s": wall, "cpu": processor}
 
 

@@ -157,10 +157,20 @@ def ablation(settings: Settings, /, parts: tuple[str, ...], ds: date, first: dat
 @click.argument(
     "parts",
     nargs=-1,
-    type=click.Choice(["night", "features", "search", "scoring", "rerank", "metrics", "training", "export"]),
+    type=click.Choice(
+        ["night", "features", "search", "scoring", "rerank", "metrics", "training", "export", "rollback", "feeds"]
+    ),
 )
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
-def bench(parts: tuple[str, ...], runs: int) -> None:
+@click.option(
+    "--users",
+    type=click.IntRange(1),
+    nargs=2,
+    default=(25_000, 100_000),
+    show_default=True,
+    help="Of part feeds: the two numbers of users whose feeds are made.",
+)
+def bench(parts: tuple[str, ...], runs: int, users: tuple[int, int]) -> None:
     """Time and weigh PARTS, or all, into docs/benchmarks.md.
 
     night: the default world's whole night. features: the feature engine on 20 million impressions, beside DuckDB.
@@ -169,10 +179,12 @@ def bench(parts: tuple[str, ...], runs: int) -> None:
     metrics: every metric of five million scored impressions, with intervals, beside scikit-learn user by user.
     training: seven heads on 2 million rows, beside a call of LightGBM for each.
     export: feeds into a Redis of this machine, beside a plain loop of SET.
+    rollback: back to the feeds of the night before, of 100,000 users.
+    feeds: from candidates to the store for many users, by the night's own jobs.
     """
     from reelfeed.bench import PARTS, bench
 
-    click.echo(bench(parts or PARTS, runs))
+    click.echo(bench(parts or PARTS, runs, users))
 
 
 @click.command("bench-quality")
