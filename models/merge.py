@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
+USERS_AT_ONCE = 512
+"""Users merged at once: each takes some 130 kB where sources name 760 videos, and Spark's batches hold thousands."""
+
 
 @dataclass(frozen=True)
 class Merging:
@@ -55,7 +58,8 @@ def merge(proposals: Mapping[str, DataFrame], how: Merging) -> DataFrame:
 
     def merge_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield merge_batch(batch, names, how)
+            for start in range(0, batch.num_rows, USERS_AT_ONCE):
+                yield merge_batch(batch.slice(start, USERS_AT_ONCE), names, how)
 
     return together.mapInArrow(merge_all, f"user_id bigint, video_id bigint, rank int, sources {SOURCES}")
 
