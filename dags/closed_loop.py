@@ -20,6 +20,7 @@ dag = triggered(
     jobs=[
         "ingest_events",
         "build_features",
+        "fit_machine",
         "fit_sources",
         "propose_candidates",
         "score_candidates",

@@ -21,6 +21,7 @@ dag = nightly(
     jobs=[
         "ingest_events",
         "build_features",
+        "fit_machine",
         "fit_sources",
         "propose_candidates",
         "score_candidates",

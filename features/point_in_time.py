@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from core.tables.machine_factors import VALUES
 from features.catalog import all_groups, fact_groups, served_groups
 from features.duration_buckets import DURATION_BUCKET, DURATION_BUCKET_SQL
 from features.group import Fact, FeatureGroup, Rate, Value, column_name
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 LEVELS = (("video_id", "author_id", "tag_id", DURATION_BUCKET.name), ("user_id",), ("surface",))
 """What is known of these alone is put together once for each, and then beside every row that has them."""
+
+MACHINE_PARTS = {"video_id": "video", "user_id": "user", "surface": "surface"}
+"""By the first column of a level: whose row of the factorisation machine it has."""
 
 UPLOAD_COLUMNS = ("uploaded_on", "upload_type", "music_id", "tags")
 """Of a row, what table videos alone tells; it never changes after the upload."""
@@ -40,6 +44,7 @@ class Knowledge:
 
     `snapshots` by group: a group that is absent counts as never having seen anyone. `users`, `videos` and `follows`
     are the tables of these names. `large` are groups whose snapshots hold far more entities than rows will name.
+    `factors` is table machine_factors; without it nothing is known of its log odds.
     """
 
     snapshots: Mapping[str, DataFrame]
@@ -47,6 +52,7 @@ class Knowledge:
     videos: DataFrame
     follows: DataFrame
     large: frozenset[str] = frozenset()
+    factors: DataFrame | None = None
 
 
 def snapshot_day(publish_hour: int) -> Column:
@@ -86,7 +92,8 @@ def vectors(rows: DataFrame, known: Knowledge) -> DataFrame:
     joined = _with_edge(joined, known.follows)
     for columns, of_level in levels.items():
         entities = rows_alone.select(*columns, "snapshot_ds").distinct()
-        joined = _beside(joined, _described(_filled_level(entities, of_level, known), known), columns)
+        described = _described(_filled_level(entities, of_level, known), known)
+        joined = _beside(joined, _with_factors(described, known.factors, columns[0]), columns)
     for group in pairs:
         joined = _filled(joined, group)
     made = [F.col(_array(group)) for group in served_groups().values()]
@@ -179,6 +186,25 @@ def _described(entities: DataFrame, known: Knowledge) -> DataFrame:
     for about in (followed, posts):
         entities = entities.join(about, on=["author_id", "snapshot_ds"], how="left")
     return entities
+
+
+def _with_factors(entities: DataFrame, factors: DataFrame | None, column: str) -> DataFrame:
+    """Returns `entities` with what the factorisation machine learned of theirs in `column`: 0 where it knows of none.
+
+    Of a surface it does not know, as where there is no machine at all, nothing can be said: null.
+    """
+    from pyspark.sql import functions as F
+
+    part = MACHINE_PARTS[column]
+    if factors is None:
+        return entities.withColumns({f"machine_{part}_{name}": F.lit(None).cast("double") for name in VALUES})
+    known = factors.where(F.col("part") == part).select(
+        F.col("entity_id").alias(column),
+        F.col("ds").alias("snapshot_ds"),
+        *[F.expr(sql).cast("double").alias(f"machine_{part}_{name}") for name, sql in VALUES.items()],
+    )
+    joined = entities.join(known, on=[column, "snapshot_ds"], how="left")
+    return joined if part == "surface" else joined.fillna(0.0, [f"machine_{part}_{name}" for name in VALUES])
 
 
 def _number(fact: Fact) -> Column:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.job import JobContext, log
 from core.tables.follows import TABLE as FOLLOWS
+from core.tables.machine_factors import TABLE as MACHINE_FACTORS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from features.catalog import all_groups
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from features.point_in_time import Knowledge
 
-TABLES = (USERS, VIDEOS, FOLLOWS, *[group.snapshot for group in all_groups().values()])
+TABLES = (USERS, VIDEOS, FOLLOWS, MACHINE_FACTORS, *[group.snapshot for group in all_groups().values()])
 
 LARGE = 2_000_000
 """Rows from which on a snapshot is worth narrowing to the entities asked for."""
@@ -47,7 +48,8 @@ def knowledge(ctx: JobContext, days: Sequence[date]) -> tuple[Knowledge, list[st
     groups = all_groups().values()
     snapshots = {group.name: read[group.snapshot.name] for group in groups}
     large = frozenset(group.name for group in groups if rows[group.snapshot.name] >= LARGE)
-    return Knowledge(snapshots, read[USERS.name], read[VIDEOS.name], read[FOLLOWS.name], large), late
+    users, videos, follows, factors = (read[each.name] for each in (USERS, VIDEOS, FOLLOWS, MACHINE_FACTORS))
+    return Knowledge(snapshots, users, videos, follows, large, factors), late
 
 
 def snapshot_version(ctx: JobContext, day: date) -> str:

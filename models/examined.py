@@ -74,7 +74,8 @@ def loss(raw: Floats, label: Floats, examined: Floats) -> Floats:
 def _grown(train: Rows, stop: Rows, plan: Plan, at: int, place: int, looked: tuple[Floats, Floats]) -> lightgbm.Booster:
     import lightgbm
 
-    allowed = [float(column != place) for column in range(len(plan.features))]
+    allowed = list(plan.parameters.get("feature_contri", [1.0] * len(plan.features)))
+    allowed[place] = 0.0
     learnt_weight = np.where(np.isnan(train.labels[:, at]), np.float32(0), train.weight)
     parameters = {**plan.parameters, "num_leaves": plan.leaves[at], "feature_contri": allowed}
     data = lightgbm.Dataset(

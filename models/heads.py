@@ -14,7 +14,9 @@ class Head:
 
     `label` names the label of models/labels.py that it predicts: of a binary one the probability that it is 1, of a
     regression one its value, never below 0. `sign` is what a recipe's weight may be: +1 for something to seek, -1 for
-    something to avoid. `weight_limit` is the largest absolute weight allowed per `unit` of prediction.
+    something to avoid. `weight_limit` is the largest absolute weight allowed per `unit` of prediction. `averaged`
+    names a feature that holds log odds of a binary label: no tree of any head sees it, and where rows held out are
+    predicted better so, this head's prediction is the mean of it and of the trees' log odds (decision 20).
     """
 
     name: str
@@ -22,6 +24,7 @@ class Head:
     label: str
     sign: Literal[1, -1]
     weight_limit: float
+    averaged: str = ""
 
     @property
     def predicts(self) -> Label:
@@ -44,6 +47,7 @@ HEADS = (
         label="long_view",
         sign=1,
         weight_limit=10.0,
+        averaged="machine__long_view_log_odds",
     ),
     Head(
         name="like",

@@ -58,6 +58,11 @@ def model_card(
         f"For feed `{recipe.name}`, trained on {trained.ds}: small boosted trees (LightGBM), each calibrated, on "
         f"{len(ranker.features)} features, seed {settings.seed}. Predicts {', '.join(ranker.heads)}. Its predictions "
         "order a user's candidates; it does not choose them.",
+        *[
+            f"Of {model.head} it is the mean of its trees' log odds and of feature {model.averaged}."
+            for model in ranker.models
+            if model.averaged
+        ],
         "## Data",
         f"Table `training_examples`, ds {trained.ds}, version {trained.data.version}, content `{partition.hash}`, "
         f"{partition.rows:,} rows: {trained.train_rows:,} to train, {trained.validate_rows:,} to validate, "

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 DECLARATION = "ranker.json"
 
+LEAST = 1e-12
+"""Distance from 0 and 1 below which a probability's log odds count as those of this one."""
+
 # Read when LightGBM's OpenMP is loaded. By default its threads spin while they wait for each other: with other work on
 # the same cores that made training twenty times slower (90 s for what takes 4 s), and nothing faster on idle ones.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -32,7 +35,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 class HeadModel:
     """What predicts one head: `booster` is a LightGBM model as text, its trees alone.
 
-    Where `booster` is empty the head had nothing to learn from and `constant` is predicted for every row.
+    Where `booster` is empty the head had nothing to learn from and `constant` is predicted for every row. `averaged`
+    names the feature whose log odds are averaged with the trees' own, where they are known; empty: none is.
     """
 
     head: str
@@ -40,6 +44,7 @@ class HeadModel:
     booster: str
     constant: float
     calibration: Calibration
+    averaged: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Ranker:
     @cached_property
     def model_id(self) -> str:
         """Twelve hex digits of the content: same data, config and seed give the same."""
-        content = json.dumps(asdict(self), sort_keys=True)
+        content = json.dumps(_declared(self), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
@@ -84,6 +89,9 @@ class Ranker:
         learned = [place for place, model in enumerate(self.models) if model.booster]
         predictions = np.tile([model.constant for model in self.models], (len(matrix), 1))
         predictions[:, learned] = scorer(tuple(self.models[place].booster for place in learned)).predict(matrix)
+        for place in learned:
+            if name := self.models[place].averaged:
+                predictions[:, place] = _averaged(predictions[:, place], matrix[:, self.features.index(name)])
         return np.column_stack(
             [_within(model.kind, raw) for model, raw in zip(self.models, predictions.T, strict=True)]
         )
@@ -103,7 +111,7 @@ class Ranker:
     def save(self, folder: Path) -> None:
         """Writes the ranker into `folder`, made if absent: one JSON file and one text file per booster."""
         folder.mkdir(parents=True, exist_ok=True)
-        declaration = {"model_id": self.model_id, **asdict(self)}
+        declaration = {"model_id": self.model_id, **_declared(self)}
         for model in declaration["models"]:
             (folder / _file(model["head"])).write_text(model.pop("booster"), "utf-8")
         (folder / DECLARATION).write_text(json.dumps(declaration, indent=1) + "\n", "utf-8")
@@ -125,6 +133,7 @@ def load(folder: Path) -> Ranker:
                 calibration=Calibration(
                     model["calibration"]["method"], tuple(model["calibration"]["x"]), tuple(model["calibration"]["y"])
                 ),
+                averaged=model.get("averaged", ""),
             )
             for model in declaration["models"]
         )
@@ -144,6 +153,22 @@ def trees(booster: lightgbm.Booster) -> str:
     """Returns the trees of `booster` as text, up to its best round, without the settings of the machine it ran on."""
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     return text[: text.index("\nparameters:")] + "\n"
+
+
+def _declared(ranker: Ranker) -> dict[str, Any]:
+    """Returns what `ranker` is, as JSON holds it. What isn't averaged says nothing of it, as before it could be."""
+    declaration = asdict(ranker)
+    for model in declaration["models"]:
+        if not model["averaged"]:
+            del model["averaged"]
+    return declaration
+
+
+def _averaged(probabilities: NDArray[np.float64], log_odds: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Returns the probabilities whose log odds are the mean of both; where `log_odds` are unknown, as they were."""
+    inside = np.clip(probabilities, LEAST, 1 - LEAST)
+    mean = (np.log(inside) - np.log1p(-inside) + log_odds) / 2
+    return np.where(np.isnan(mean), probabilities, 1 / (1 + np.exp(-mean)))
 
 
 def _file(head: str) -> str:

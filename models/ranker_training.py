@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class HeadReport:
     observed, NaN where nothing was observed; before is the booster's own, after the calibrated prediction's. The loss
     after is cross-fitted where methods were compared; the ratio and curve after are of the rows calibrated on.
     `curves` are mean prediction, mean label and rows per bin. `lift` is that of tenths, highest predicted first.
-    `importance` is each feature's total gain.
+    `importance` is each feature's total gain. `averaged` names the feature whose log odds it is averaged with, if any.
     """
 
     head: str
@@ -64,6 +64,7 @@ class HeadReport:
     curves: tuple[Curve, Curve]
     lift: Floats
     importance: dict[str, float]
+    averaged: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,16 @@ def fit(
     The validate part's earlier half, by time, stops the boosters; the later half, with the `neutral` values that feeds
     are scored with in place of what only a request knows (by column), calibrates them. A head with nothing
     to learn from (one label, or none) predicts its smoothed base rate and leaves a note. `boost` grows the boosters of
-    the others with LightGBM's `parameters` in at most so many `rounds`: here, or on a cluster. Same arguments: same
-    ranker, whatever `threads`.
+    the others with LightGBM's `parameters` in at most so many `rounds`: here, or on a cluster. A feature that a head
+    averages with is in no tree; it is averaged with where that makes the loss of the slice calibrated on smaller.
+    Same arguments: same ranker, whatever `threads`.
     """
     slices = time_slices(examples)
     constants = {head.name: _constant(*slices.of(examples.label(head.label)), head) for head in heads}
     learning = tuple(head for head in heads if constants[head.name] is None)
-    parameters = {**parameters, "seed": seed, "num_threads": threads}
+    withheld = {head.averaged for head in heads if head.averaged}
+    may_split = {"feature_contri": [float(name not in withheld) for name in features]} if withheld else {}
+    parameters = {**parameters, **may_split, "seed": seed, "num_threads": threads}
     most = int(parameters["num_leaves"])
     leaves = tuple(_leaves(examples.label(head.label)[slices.train], head, most) for head in learning)
     plan = Plan(features, categorical, learning, leaves, parameters, rounds, PATIENCE)
@@ -114,11 +118,16 @@ def fit(
         if constant is not None:
             notes.append(f"head {head.name} has nothing to learn from and predicts {constant:.4g} for every row")
         raw = HeadModel(head.name, head.kind, trees(booster) if booster else "", constant or 0.0, calibration.NONE)
-        predictions = Ranker(features, categorical, (raw,)).raw(held_out)[:, 0]
         observed = labels[slices.calibrate].astype(np.float64)
         there = ~np.isnan(observed)
-        chosen, head_report = _calibrate(raw, booster, observed[there], predictions[there], seed)
-        models.append(HeadModel(head.name, head.kind, raw.booster, raw.constant, chosen))
+        tried = [raw, replace(raw, averaged=head.averaged)] if booster and head.averaged in features else [raw]
+        fitted = []
+        for model in tried:
+            predictions = Ranker(features, categorical, (model,)).raw(held_out)[:, 0]
+            chosen, head_report = _calibrate(model, booster, observed[there], predictions[there], seed)
+            fitted.append((replace(model, calibration=chosen), head_report))
+        model, head_report = min(fitted, key=lambda each: np.nan_to_num(each[1].loss_after))
+        models.append(model)
         reports.append(head_report)
     report = FitReport(slices.train.stop, len(slices.stop), len(slices.calibrate), tuple(reports), tuple(notes))
     return Ranker(features, categorical, tuple(models)), report
@@ -201,6 +210,7 @@ def _calibrate(
         curves=(reliability(labels, raw), reliability(labels, calibrated)),
         lift=lift(labels, calibrated),
         importance=_gains(booster) if booster else {},
+        averaged=model.averaged,
     )
     return chosen, report
 

@@ -161,7 +161,7 @@ def _remade(settings: Settings, request: Request, *, redrawn: bool = False) -> I
         if redrawn:
             _redraw(scratch, request)
         with mock.patch.object(shrinkage, "estimate", estimate if redrawn else trusting):
-            run_jobs(all_jobs(), ("build_features", "build_training_set"), request, scratch)
+            run_jobs(all_jobs(), ("build_features", "fit_machine", "build_training_set"), request, scratch)
         yield scratch
 
 

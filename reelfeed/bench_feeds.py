@@ -30,6 +30,7 @@ from core.store import open_store
 from core.table import Table
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.machine_factors import TABLE as MACHINE_FACTORS
 from core.tables.source_models import TABLE as SOURCE_MODELS
 from core.tables.users import TABLE as USERS
 from reelfeed.bench import measure
@@ -43,10 +44,10 @@ RECIPE = "for_you"
 WORLD = WorldConfig(users=400, videos=2_000, authors=200, tags=30)
 DAYS = 9
 NIGHT = WORLD.first_day + timedelta(days=DAYS - 1)
-LEARNING = ("ingest_events", "build_features", "build_training_set", "train_ranker", "fit_sources")
+LEARNING = ("ingest_events", "build_features", "fit_machine", "build_training_set", "train_ranker", "fit_sources")
 JOBS = ("propose_candidates", "score_candidates", "build_feed", "publish_feeds", "export_feeds")
 OF_USERS = ("user", "follower", "member")
-"""Parts of the sources' models whose rows are of users."""
+"""Parts of the sources' models, and of the machine's factors, whose rows are of users."""
 FEW, MANY = 25_000, 100_000
 CORES = 2
 ASKED_MEMORY = 1.1
@@ -124,7 +125,7 @@ def multiplied(rows: DataFrame, of: Table, known: int, users: int) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    if of is SOURCE_MODELS:
+    if of in (SOURCE_MODELS, MACHINE_FACTORS):
         is_of_user = F.col("part").isin(*OF_USERS)
         return rows.where(~is_of_user).unionByName(_copied(rows.where(is_of_user), "entity_id", known, users))
     return _copied(rows, "user_id", known, users) if "user_id" in of.column_names else rows

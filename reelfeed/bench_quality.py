@@ -74,7 +74,7 @@ def _candidates(settings: Settings, request: Request, seeds: Sequence[int]) -> s
     from reelfeed.quality_tables import tables
 
     cut = request.ds - timedelta(days=HELD_DAYS)
-    run_jobs(all_jobs(), TRAINING_JOBS, replace(request, ds=cut), settings)
+    run_jobs(all_jobs(), ("fit_machine", *TRAINING_JOBS), replace(request, ds=cut), settings)
     found: dict[str, list[Pairs]] = {}
     for seed in seeds:
         click.echo(f"seed {seed} …")

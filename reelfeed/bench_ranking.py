@@ -104,8 +104,13 @@ def _sums(test: Examples, scores: np.ndarray, labels: np.ndarray | None = None) 
 def on_surface(rows: np.ndarray, surface: int) -> np.ndarray:
     """Returns a copy of `rows`, float32 (rows, features) of one snapshot, as if all were shown on `surface`.
 
+    The factorisation machine, which says one thing of user, video and surface, says nothing of them.
     Raises ContractError where none was, so that nothing tells what is known of the surface.
     """
+    import numpy as np
+
+    from features.groups.machine import GROUP as MACHINE
+
     about = {name for name, group in all_groups().items() if group.entity == (SURFACE,)} | {SURFACE}
     places = [place for place, each in enumerate(features()) if each.group in about]
     shown = rows[:, feature_names().index(f"{SURFACE}__code")] == surface
@@ -117,6 +122,7 @@ def on_surface(rows: np.ndarray, surface: int) -> np.ndarray:
         )
     moved = rows.copy()
     moved[:, places] = rows[shown.argmax(), places]
+    moved[:, [place for place, each in enumerate(features()) if each.group == MACHINE.name]] = np.nan
     return moved
 
 

@@ -180,7 +180,10 @@ def _features(ctx: JobContext, scored: Row) -> NDArray[np.float32]:
 
 
 def _contributions(ranker: Ranker, head: str, features: NDArray[np.float32]) -> list[str]:
-    """Returns the features that moved the head's raw prediction most (Shapley values of its trees, LightGBM's own)."""
+    """Returns the features that moved the head's raw prediction most: Shapley values of its trees, LightGBM's own.
+
+    Of a head that averages its trees' log odds with a feature's, all count half, and that feature among them.
+    """
     import lightgbm
     import numpy as np
 
@@ -192,6 +195,9 @@ def _contributions(ranker: Ranker, head: str, features: NDArray[np.float32]) -> 
     row = features[ranker.columns_in(feature_names())][None, :]
     booster = lightgbm.Booster(model_str=model.booster)
     moved = np.asarray(booster.predict(row, pred_contrib=True, num_threads=1))[0, :-1]
+    if model.averaged and not np.isnan(row[0, averaged := ranker.features.index(model.averaged)]):
+        moved = moved / 2
+        moved[averaged] += row[0, averaged] / 2
     most = [place for place in np.argsort(-np.abs(moved), kind="stable")[:MOST_CONTRIBUTIONS] if moved[place] != 0]
     return [f"{moved[place]:+.3f}  {ranker.features[place]} = {row[0, place]:.4g}" for place in most]
 

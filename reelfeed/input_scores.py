@@ -17,16 +17,12 @@ from core.errors import ContractError
 from core.lake import Lake
 from core.settings import Settings
 from core.tables.impressions import TABLE as IMPRESSIONS
-from features.duration_buckets import duration_buckets
 from models.examples import Examples
+from models.machine import IDS, SURFACE, USER, VIDEO, fields
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-FIELDS = ("user_id", "video_id", "author_id", "tag_id", "surface", "duration")
-"""What a machine knows of an impression, all of it known when a feed is made."""
-USER, VIDEO, SURFACE = (FIELDS.index(name) for name in ("user_id", "video_id", "surface"))
-NO_TAG = -1
 RATE_STRENGTH = 10.0
 """Impressions of the prior of a rate: what the peer of these two rates chose on validation days."""
 
@@ -58,16 +54,14 @@ def impressions(settings: Settings, ds: date) -> Impressions:
     import pyarrow as pa
 
     lake = Lake(settings.lake)
-    columns = (*FIELDS[:-1], "duration_ms", "shown_at", "ds", "is_long_view")
+    columns = (*IDS, "duration_ms", "shown_at", "ds", "is_long_view")
     table = lake.read_arrow(IMPRESSIONS, [day for day in lake.days(IMPRESSIONS) if day <= ds], columns)
-    numbers = {name: table[name].fill_null(NO_TAG).to_numpy().astype(np.int64) for name in FIELDS[:-1]}
-    seconds = table["duration_ms"].cast(pa.float64()).to_numpy() / 1000
-    fields = np.column_stack([*numbers.values(), duration_buckets(seconds)])
+    found = fields(table)
     shown_at = table["shown_at"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
     arrived = table["ds"].cast(pa.int32()).to_numpy().astype(np.int64)
-    order = np.lexsort((numbers["video_id"], shown_at, numbers["user_id"]))
+    order = np.lexsort((found[:, VIDEO], shown_at, found[:, USER]))
     labels = table["is_long_view"].to_numpy(zero_copy_only=False).astype(np.float64)
-    return Impressions(fields[order], shown_at[order], arrived[order], labels[order])
+    return Impressions(found[order], shown_at[order], arrived[order], labels[order])
 
 
 def fields_of(rows: Examples, known: Impressions) -> Ints:

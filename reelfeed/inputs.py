@@ -17,15 +17,13 @@ import click
 
 from core.run import Request, run_jobs
 from core.settings import Settings
+from core.tables.machine_factors import RANK
 from reelfeed.documents import write_block
 from reelfeed.refits import long_views, mean_sums, parts
 from reelfeed.ways import CHEAPER, MACHINE, RANKER, RATES, WAYS, Told, Way, log_odds
 
 if TYPE_CHECKING:
     from models.metrics import ListSums
-
-RANK = 4
-"""Elements of the machine's vectors."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,8 @@ def with_scores(settings: Settings, request: Request) -> Told:
     import numpy as np
 
     from models.evaluation import check_frozen
-    from reelfeed.input_scores import USER, VIDEO, fields_of, impressions, machine, out_of_fold, rates
+    from models.machine import USER, VIDEO
+    from reelfeed.input_scores import fields_of, impressions, machine, out_of_fold, rates
     from reelfeed.source_scores import source_scores
 
     train, test = parts(settings, request.ds)

@@ -15,7 +15,7 @@ from core.recipe import Recipe
 from core.run import Request
 from core.settings import ROOT, Settings
 
-HISTORY_JOBS = ("ingest_events", "build_features")
+HISTORY_JOBS = ("ingest_events", "build_features", "fit_machine")
 TRAINING_JOBS = ("fit_blend", "build_training_set", "train_ranker", "evaluate", "promote", "write_training_report")
 
 

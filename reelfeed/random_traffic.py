@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.examples import Examples
 
 DAYS, EXPLORATION = 14, 0.2
-JOBS = ("ingest_events", "build_features", "build_training_set")
+JOBS = ("ingest_events", "build_features", "fit_machine", "build_training_set")
 LABELS = ("long_view", "watch_seconds", "watch_debiased")
 FACTS = ("user_id", "video_id", "shown_at", "shown_on", "surface", "is_random", "duration_ms")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalog import categorical_names, feature_names, features
+from features.groups.machine import GROUP as MACHINE_GROUP
 from models.examples import Examples
 from reelfeed.refits import long_views
 from reelfeed.source_scores import SOURCES
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 RANKER, MACHINE, RATES = "ranker", "factorisation machine", "tab + video rates"
+"""The ranker's trees by themselves; what stands beside them."""
 BAGS = 5
 
 
@@ -28,7 +30,7 @@ class Way:
     """A way to order lists that differs from the ranker's own.
 
     `inputs` are scores put behind its features, `start` one whose log odds boosting starts from, `averaged` one whose
-    log odds are averaged with the ranker's. `without` are groups of features left out, `parameters` LightGBM's.
+    log odds are averaged with the trees'. `without` are groups of features left out, `parameters` LightGBM's.
     `bags` boosters of different seeds are averaged. `all_days`: boosters grow anew, as many rounds, on the days that
     stopped them too. `in_lists`: they learn the order of each user's rows (LambdaRank, Burges 2010), not the label.
     """
@@ -104,7 +106,8 @@ def _boosted(rows: Told, way: Way, seed: int, threads: int) -> Floats:
 
     from models.ranker_training import PARAMETERS, PATIENCE, ROUNDS, time_slices
 
-    kept = [place for place, each in enumerate(features()) if each.group not in way.without]
+    # What the ranker averages its trees with is here given by `rows.scores`, of rows to learn from too.
+    kept = [place for place, each in enumerate(features()) if each.group not in (*way.without, MACHINE_GROUP.name)]
     names = [feature_names()[place] for place in kept]
     learnt, judged = (
         np.column_stack([part.features[:, kept], *(rows.scores[name][side] for name in way.inputs)])

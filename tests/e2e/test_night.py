@@ -23,6 +23,7 @@ from core.tables.blends import TABLE as BLENDS
 from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.machine_factors import TABLE as MACHINE_FACTORS
 from core.tables.preranks import TABLE as PRERANKS
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.publications import TABLE as PUBLICATIONS
@@ -164,6 +165,17 @@ def test_embeddings_are_those_of_the_night_s_models(night: Settings) -> None:
     assert {(row["source"], row["kind"], row["entity_id"]): row["embedding"] for row in published} == expected
     hash_now = Lake(night.lake).partitions(SOURCE_MODELS, [NIGHT])[str(NIGHT)].hash
     assert {row["model"] for row in published} == {hash_now}
+
+
+def test_the_machine_of_a_day_knows_nothing_that_came_later(night: Settings, logs: Path, tmp_path: Path) -> None:
+    """Fitted again once the next night has come it is the same; of days that no training asks for there is none."""
+    shutil.copytree(night.home_path, tmp_path / "home")
+    settings = with_home(night, tmp_path / "home")
+    lake = Lake(settings.lake)
+    before = lake.partitions(MACHINE_FACTORS, [FIRST, EVE, NIGHT])
+    run_jobs(JOBS, ["fit_machine"], request(logs, EVE, EVE), settings)
+    assert lake.partitions(MACHINE_FACTORS, [EVE])[str(EVE)].hash == before[str(EVE)].hash
+    assert (before[str(FIRST)].rows, before[str(EVE)].rows > 0, before[str(NIGHT)].rows > 0) == (0, True, True)
 
 
 def test_broken_rows_are_quarantined_and_counted(night: Settings) -> None:

@@ -27,6 +27,7 @@ from pyspark.sql import functions as F
 
 from core.lake import spark_schema
 from core.tables.follows import TABLE as FOLLOWS
+from core.tables.machine_factors import TABLE as MACHINE_FACTORS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from features.catalog import all_groups, fact_groups, feature_names, features_of
@@ -199,6 +200,14 @@ EXPECTED: dict[str, list[tuple[str, str, float]]] = {
         ("new", "break", nan),
         ("new", "skips", 0.0),
     ],
+    "machine": [
+        # Of the 15th: 0.1 - 0.4 + 0.3, and of (1, 0, 2, 0) + (0.5, 1, 0, 0) + (0, 0, 1, 0) the square 12.25, less
+        # their own 5 + 2 + 1 (video 10 stands for itself and its author, whose squares are not its vector's), halved.
+        ("night", "long_view_log_odds", 2.125),
+        ("fourth", "long_view_log_odds", 0.25),  # of the 16th, which knows neither user 1 nor video 10: the surface's
+        ("untagged", "long_view_log_odds", 0.75),  # and video 20: 0.25 + 0.5
+        ("new", "long_view_log_odds", nan),  # nothing is known of surface 3
+    ],
     "social": [
         ("night", "follows_author", 0.0),  # user 2 follows author 100 from the 16th on
         ("night", "author_followers", 0.69314718),  # ln(1 + 1)
@@ -216,6 +225,15 @@ EXPECTED: dict[str, list[tuple[str, str, float]]] = {
         ("new", "activity", nan),  # user 9 is in no snapshot
     ],
 }
+
+
+FACTORS = [  # part, its number, bias, vector, square, day
+    ("user", 2, 0.1, [1.0, 0.0, 2.0, 0.0], 5.0, BEFORE),
+    ("video", 10, -0.4, [0.5, 1.0, 0.0, 0.0], 2.0, BEFORE),
+    ("surface", 1, 0.3, [0.0, 0.0, 1.0, 0.0], 1.0, BEFORE),
+    ("video", 20, 0.5, [1.0, 0.0, 0.0, 0.0], 1.0, AFTER),
+    ("surface", 1, 0.25, [0.0, 0.0, 0.0, 0.0], 0.0, AFTER),
+]
 
 
 def daily(spark: SparkSession, rows: list[tuple[Any, ...]], days: list[date], table: Any) -> DataFrame:
@@ -264,7 +282,8 @@ def values(spark: SparkSession) -> dict[tuple[str, str], float]:
     rows = rows.join(videos[-1].select("video_id", *UPLOAD_COLUMNS), on="video_id", how="left")
     # Narrowed to what the rows name, as large snapshots are: other tests do without.
     large = frozenset(snapshots)
-    known = Knowledge(snapshots, users[0].union(users[1]), videos[0].union(videos[1]), follows, large)
+    factors = spark.createDataFrame(FACTORS, spark_schema(MACHINE_FACTORS))
+    known = Knowledge(snapshots, users[0].union(users[1]), videos[0].union(videos[1]), follows, large, factors)
     found = {}
     for row in vectors(rows.cache(), known).collect():
         key = (row["user_id"], row["shown_hour"], row["shown_at"].minute)

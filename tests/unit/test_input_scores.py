@@ -18,9 +18,8 @@ from core.lake import Lake
 from core.settings import Settings
 from core.tables.impressions import TABLE as IMPRESSIONS
 from models.examples import Examples
+from models.machine import FIELDS, NO_TAG
 from reelfeed.input_scores import (
-    FIELDS,
-    NO_TAG,
     RATE_STRENGTH,
     Impressions,
     Scorer,

@@ -104,6 +104,54 @@ def test_features_in_a_file_make_the_same_model(
     assert fitted(ExamplesInFile(**{**vars(rows), "features": stored_features}))[0] == trained[0]
 
 
+AVERAGED = (replace(HEADS[0], averaged=NAMES[2]),)
+"""long_view, averaged with a feature."""
+
+
+def averaging(rows: Examples, log_odds: np.ndarray) -> Ranker:
+    matrix = rows.features.copy()
+    matrix[:, 2] = log_odds
+    told = replace(rows, features=matrix)
+    return fit(told, features=NAMES, categorical=CODES, heads=AVERAGED, neutral={}, seed=1, threads=1)[0]
+
+
+def test_log_odds_that_help_are_averaged_with_and_are_in_no_tree(rows: Examples) -> None:
+    chance = np.clip(rows.popularity, 0.01, 0.99)
+    ranker = averaging(rows, np.log(chance / (1 - chance)))
+    (model,) = ranker.models
+    assert model.averaged == NAMES[2]
+    splits = [line.partition("=")[2].split() for line in model.booster.splitlines() if line.startswith("split_feature")]
+    assert {int(place) for tree in splits for place in tree} == {0, 1, 3, 4, 5}
+    trees = replace(ranker, models=(replace(model, averaged=""),))
+    known, unknown = rows.features[rows.part == 2], rows.features[rows.part == 2]
+    known[:, 2], unknown[:, 2] = 1.5, np.nan
+    own = trees.raw(known)
+    halfway = 1 / (1 + np.exp(-(np.log(own / (1 - own)) + 1.5) / 2))
+    assert ranker.raw(known) == pytest.approx(halfway, abs=1e-9)
+    assert np.array_equal(ranker.raw(unknown), own), "where nothing is known the trees speak alone"
+
+
+def test_log_odds_that_say_nothing_are_left_out_and_the_ranker_is_what_it_was_before_there_were_any(
+    rows: Examples, tmp_path: Path
+) -> None:
+    ranker = averaging(rows, 3 * np.random.default_rng(5).normal(size=ROWS))
+    assert ranker.models[0].averaged == ""
+    ranker.save(tmp_path)
+    assert "averaged" not in (tmp_path / "ranker.json").read_text()
+    assert load(tmp_path) == ranker
+
+
+def test_what_is_averaged_with_is_saved_with_the_ranker(rows: Examples, tmp_path: Path) -> None:
+    chance = np.clip(rows.popularity, 0.01, 0.99)
+    ranker = averaging(rows, np.log(chance / (1 - chance)))
+    ranker.save(tmp_path)
+    assert load(tmp_path) == ranker
+    declaration = tmp_path / "ranker.json"
+    declaration.write_text(declaration.read_text().replace(f'"averaged": "{NAMES[2]}"', f'"averaged": "{NAMES[1]}"'))
+    with pytest.raises(ContractError, match="saved as"):
+        load(tmp_path)
+
+
 def test_a_head_with_nothing_to_learn_predicts_its_base_rate_and_says_so(trained: tuple[Ranker, FitReport]) -> None:
     ranker, report = trained
     assert [note.split()[1] for note in report.notes] == list(head_labels()[3:])
