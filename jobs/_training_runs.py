@@ -100,7 +100,13 @@ def _log_fit(ctx: JobContext, active: ActiveRun, ranker: Ranker, report: FitRepo
         children.append(
             tracking.Child(
                 one.head,
-                params={"head": one.head, "calibration": one.calibration, "model": ranker.model_id, **about},
+                params={
+                    "head": one.head,
+                    "calibration": one.calibration,
+                    "averaged_with": one.averaged or "nothing",
+                    "model": ranker.model_id,
+                    **about,
+                },
                 metrics={f"validate.{name}": value for name, value in _figures(one).items()},
                 tags={"head": one.head, "unit": units[one.head], **about},
                 figures={"validate.png": seen},

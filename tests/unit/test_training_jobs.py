@@ -116,6 +116,7 @@ def test_every_head_is_a_child_run_with_its_figures_and_plots(night: Night) -> N
         assert {file.path for file in client.list_artifacts(child.info.run_id)} == {"test.png", "validate.png"}
     assert found["like"].data.metrics["test.challenger.auc"] == run.data.metrics["test.challenger.like.auc"]
     assert found["like"].data.params["model"] == run.data.params["model"]
+    assert found["like"].data.params["averaged_with"] == "nothing"
 
 
 def test_the_registered_version_is_described_by_its_card(night: Night) -> None:
