@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from math import isnan
 
 from core.tables.impressions import TABLE as IMPRESSIONS
-from core.tables.machine_factors import PARTS, VALUES
+from core.tables.machine_factors import PARTS, VALUES, beside
 from core.tables.users import TABLE as USERS
 from features.catalog import Feature, all_groups, fact_groups, features, features_of
 from features.group import Fact, FactGroup, FeatureGroup, Value, column_name
@@ -22,7 +22,7 @@ READ_FROM = {
     **dict.fromkeys(set(USERS.column_names) - {"user_id", "ds"}, f"table `users` {AS_OF}"),
     **dict.fromkeys(("author_posted_on", "author_videos"), f"the author's rows of table `videos` {AS_OF}"),
     **dict.fromkeys(("follows_author", "author_followers"), f"table `follows` {AS_OF}"),
-    **{f"machine_{part}_{name}": f"table `machine_factors` {AS_OF}" for part in PARTS for name in VALUES},
+    **{beside(part, name): f"table `machine_factors` {AS_OF}" for part in PARTS for name in VALUES},
     **dict.fromkeys(NEUTRAL, "the user's earlier impressions of the session (features/session.py)"),
 }
 """Where each column that a fact may name comes from: features/point_in_time.py puts them beside a row."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from core.tables.machine_factors import VALUES
+from core.tables.machine_factors import VALUES, beside
 from features.catalog import all_groups, fact_groups, served_groups
 from features.duration_buckets import DURATION_BUCKET, DURATION_BUCKET_SQL
 from features.group import Fact, FeatureGroup, Rate, Value, column_name
@@ -197,14 +197,14 @@ def _with_factors(entities: DataFrame, factors: DataFrame | None, column: str) -
 
     part = MACHINE_PARTS[column]
     if factors is None:
-        return entities.withColumns({f"machine_{part}_{name}": F.lit(None).cast("double") for name in VALUES})
+        return entities.withColumns({beside(part, name): F.lit(None).cast("double") for name in VALUES})
     known = factors.where(F.col("part") == part).select(
         F.col("entity_id").alias(column),
         F.col("ds").alias("snapshot_ds"),
-        *[F.expr(sql).cast("double").alias(f"machine_{part}_{name}") for name, sql in VALUES.items()],
+        *[F.expr(sql).cast("double").alias(beside(part, name)) for name, sql in VALUES.items()],
     )
     joined = entities.join(known, on=[column, "snapshot_ds"], how="left")
-    return joined if part == "surface" else joined.fillna(0.0, [f"machine_{part}_{name}" for name in VALUES])
+    return joined if part == "surface" else joined.fillna(0.0, [beside(part, name) for name in VALUES])
 
 
 def _number(fact: Fact) -> Column:

@@ -13,6 +13,7 @@ from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge
+from jobs._drawn import drawn
 from models.heads import HEADS, Head
 from models.labels import label_sql
 
@@ -125,10 +126,9 @@ def sampled(rows: DataFrame, train_rows_at_most: int, train_rows: int) -> DataFr
     from pyspark.sql import functions as F
 
     share = min(1.0, train_rows_at_most / max(1, train_rows)) if train_rows_at_most else 1.0
-    drawn = F.pmod(F.xxhash64(F.lit("sample"), "user_id", "video_id", "shown_at"), F.lit(1 << 20)) / (1 << 20)
     is_train = F.col("part") == "train"
     weight = F.when(is_train, F.lit(1.0 / share)).otherwise(F.lit(1.0)).cast("float")
-    return rows.where(~is_train | (drawn < share)).withColumn("weight", weight)
+    return rows.where(~is_train | (drawn("sample") < share)).withColumn("weight", weight)
 
 
 def examples(joined: DataFrame, ds: date) -> DataFrame:

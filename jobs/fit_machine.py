@@ -11,6 +11,7 @@ from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.machine_factors import RANK
 from core.tables.machine_factors import TABLE as MACHINE_FACTORS
 from core.tables.videos import TABLE as VIDEOS
+from jobs._drawn import drawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,14 +27,15 @@ def run(ctx: JobContext) -> None:
 
     Of earlier days nothing is ever asked: no tree learns from it, only rows held out are predicted with it.
     """
+    from functools import reduce
+
+    from pyspark.sql import DataFrame
+
     from core.lake import spark_schema
 
     recent = asked_of(ctx.settings.split)
     frames = [ctx.spark.createDataFrame(_rows(ctx, day), spark_schema(MACHINE_FACTORS)) for day in ctx.days[-recent:]]
-    published = frames[0]
-    for frame in frames[1:]:
-        published = published.unionByName(frame)
-    ctx.publish(MACHINE_FACTORS, published)
+    ctx.publish(MACHINE_FACTORS, reduce(DataFrame.unionByName, frames))
 
 
 def asked_of(split: SplitSettings) -> int:
@@ -78,12 +80,9 @@ def sampled(shown: DataFrame) -> DataFrame:
 
     Which rows stay is a hash of their key.
     """
-    from pyspark.sql import functions as F
-
     columns = ("user_id", "video_id", "author_id", "tag_id", "surface", "duration_ms", "shown_at", "is_long_view")
     share = ROWS_AT_MOST / max(ROWS_AT_MOST, shown.count())
-    drawn = F.pmod(F.xxhash64(F.lit("machine"), "user_id", "video_id", "shown_at"), F.lit(1 << 20)) / (1 << 20)
-    return shown.where(drawn < share).select(*columns)
+    return shown.where(drawn("machine") < share).select(*columns)
 
 
 JOB = Job(

@@ -40,7 +40,7 @@ def apply(calibration: Calibration, raw: Floats) -> Floats:
     """Returns the calibrated predictions, float64 (rows,), of `raw` (rows,)."""
     if calibration.method == "platt":
         slope, intercept = calibration.y
-        return _sigmoid(slope * _log_odds(raw) + intercept)
+        return sigmoid(slope * log_odds(raw) + intercept)
     if calibration.method == "isotonic":
         return np.interp(raw, calibration.x, calibration.y)
     if calibration.method == "scale":
@@ -76,12 +76,12 @@ def fit_platt(labels: Floats, raw: Floats) -> Calibration:
     Where the raw predictions say nothing (one value, one label, or an order that is upside down) the answer is none:
     a calibration never turns an order round.
     """
-    odds = _log_odds(raw)
+    odds = log_odds(raw)
     if np.ptp(odds) == 0 or np.ptp(labels) == 0:
         return NONE
     slope, intercept = 1.0, 0.0
     for _ in range(NEWTON_STEPS):
-        p = _sigmoid(slope * odds + intercept)
+        p = sigmoid(slope * odds + intercept)
         error, weight = labels - p, p * (1 - p)
         gradient = np.array([error @ odds, error.sum()])
         hessian = np.array([[weight @ odds**2, weight @ odds], [weight @ odds, weight.sum()]])
@@ -129,10 +129,12 @@ def fit_scale(labels: Floats, raw: Floats) -> Calibration:
     return Calibration("scale", y=(observed / predicted,)) if predicted > 0 and observed > 0 else NONE
 
 
-def _log_odds(raw: Floats) -> Floats:
+def log_odds(raw: Floats) -> Floats:
+    """Returns the log odds of probabilities, kept LEAST_PROBABILITY away from 0 and 1."""
     p = np.clip(raw, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     return np.log(p) - np.log1p(-p)
 
 
-def _sigmoid(odds: Floats) -> Floats:
+def sigmoid(odds: Floats) -> Floats:
+    """Returns the probabilities of log odds."""
     return 1.0 / (1.0 + np.exp(-np.clip(odds, -500.0, 500.0)))

@@ -65,15 +65,20 @@ class Machine:
         odds = np.full(len(fields), self.intercept)
         total = np.zeros((len(fields), self.vectors[0].shape[1]))
         squares = np.zeros_like(total)
-        for column, values, biases, vectors in zip(fields.T, self.values, self.biases, self.vectors, strict=True):
-            place = np.searchsorted(values, column).clip(max=len(values) - 1)
-            known = values[place] == column
-            odds += biases[place] * known
-            mine = vectors[place] * known[:, None]
-            total += mine
-            squares += mine**2
+        for field, column in enumerate(fields.T):
+            bias, vector = self.learned(field, column)
+            odds += bias
+            total += vector
+            squares += vector**2
         found: Floats = odds + (total**2 - squares).sum(axis=1) / 2
         return found
+
+    def learned(self, field: int, asked: Ints) -> tuple[Floats, Floats]:
+        """Returns bias (rows,) and vector (rows, rank) of the values `asked` of a field, 0 where it is a stranger."""
+        values = self.values[field]
+        place = np.searchsorted(values, asked).clip(max=len(values) - 1)
+        known = values[place] == asked
+        return self.biases[field][place] * known, self.vectors[field][place] * known[:, None]
 
 
 def fit(fields: Ints, labels: Floats, seed: int, plan: Plan | None = None) -> Machine:

@@ -58,10 +58,10 @@ def factors(machine: Machine, videos: Ints) -> Factors:
     intercept.
     """
     users, surfaces = (machine.values[field] for field in (USER, SURFACE))
-    of_videos = [_known(machine, FIELDS.index(name), videos[:, place]) for place, name in enumerate(OF_VIDEO)]
-    surface_bias, surface_vector = _known(machine, SURFACE, surfaces)
+    of_videos = [machine.learned(FIELDS.index(name), videos[:, place]) for place, name in enumerate(OF_VIDEO)]
+    surface_bias, surface_vector = machine.learned(SURFACE, surfaces)
     parts = {
-        "user": (users, [_known(machine, USER, users)]),
+        "user": (users, [machine.learned(USER, users)]),
         "video": (videos[:, 0], of_videos),
         "surface": (surfaces, [(surface_bias + machine.intercept, surface_vector)]),
     }
@@ -73,11 +73,3 @@ def factors(machine: Machine, videos: Ints) -> Factors:
         np.concatenate([np.sum([vector for _, vector in each], axis=0) for each in learned]),
         np.concatenate([np.sum([(vector**2).sum(axis=1) for _, vector in each], axis=0) for each in learned]),
     )
-
-
-def _known(machine: Machine, field: int, asked: Ints) -> tuple[Floats, Floats]:
-    """Returns bias (values,) and vector (values, rank) of the values `asked` of a field, 0 where it is a stranger."""
-    values = machine.values[field]
-    place = np.searchsorted(values, asked).clip(max=len(values) - 1)
-    known = values[place] == asked
-    return machine.biases[field][place] * known, machine.vectors[field][place] * known[:, None]

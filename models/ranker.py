@@ -15,16 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ContractError, MissingDataError
-from models.calibration import Calibration, apply
+from models.calibration import Calibration, apply, log_odds, sigmoid
 from models.scorer import scorer
 
 if TYPE_CHECKING:
     import lightgbm
 
 DECLARATION = "ranker.json"
-
-LEAST = 1e-12
-"""Distance from 0 and 1 below which a probability's log odds count as those of this one."""
 
 # Read when LightGBM's OpenMP is loaded. By default its threads spin while they wait for each other: with other work on
 # the same cores that made training twenty times slower (90 s for what takes 4 s), and nothing faster on idle ones.
@@ -164,11 +161,10 @@ def _declared(ranker: Ranker) -> dict[str, Any]:
     return declaration
 
 
-def _averaged(probabilities: NDArray[np.float64], log_odds: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Returns the probabilities whose log odds are the mean of both; where `log_odds` are unknown, as they were."""
-    inside = np.clip(probabilities, LEAST, 1 - LEAST)
-    mean = (np.log(inside) - np.log1p(-inside) + log_odds) / 2
-    return np.where(np.isnan(mean), probabilities, 1 / (1 + np.exp(-mean)))
+def _averaged(probabilities: NDArray[np.float64], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Returns the probabilities whose log odds are the mean of both; where the `others` are unknown, as they were."""
+    mean = (log_odds(probabilities) + others) / 2
+    return np.where(np.isnan(mean), probabilities, sigmoid(mean))
 
 
 def _file(head: str) -> str:

@@ -20,6 +20,7 @@ from core.run import Request, run_jobs
 from core.settings import Settings
 from core.tables.impressions import TABLE as IMPRESSIONS
 from features.catalog import all_groups, feature_names, features
+from features.groups.machine import GROUP as MACHINE
 from jobs._registry import all_jobs
 from jobs.build_training_set import split_days
 from reelfeed.peer_runs import peer_tables
@@ -108,8 +109,6 @@ def on_surface(rows: np.ndarray, surface: int) -> np.ndarray:
     Raises ContractError where none was, so that nothing tells what is known of the surface.
     """
     import numpy as np
-
-    from features.groups.machine import GROUP as MACHINE
 
     about = {name for name, group in all_groups().items() if group.entity == (SURFACE,)} | {SURFACE}
     places = [place for place, each in enumerate(features()) if each.group in about]

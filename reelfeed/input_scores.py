@@ -17,6 +17,7 @@ from core.errors import ContractError
 from core.lake import Lake
 from core.settings import Settings
 from core.tables.impressions import TABLE as IMPRESSIONS
+from models.calibration import log_odds
 from models.examples import Examples
 from models.machine import IDS, SURFACE, USER, VIDEO, fields
 
@@ -120,7 +121,7 @@ def rates(known: Impressions) -> Callable[[int], Scorer | None]:
 
         def score(fields: Ints) -> Floats:
             of_each = [_rates(learnt[:, field], labels, fields[:, field]) for field in (SURFACE, VIDEO)]
-            return _log_odds(of_each[0]) + _log_odds(of_each[1])
+            return log_odds(of_each[0]) + log_odds(of_each[1])
 
         return score
 
@@ -135,8 +136,3 @@ def _rates(of: Ints, labels: Floats, asked: Ints) -> Floats:
     known = values[found] == asked
     rate: Floats = (watched[found] * known + RATE_STRENGTH * labels.mean()) / (shown[found] * known + RATE_STRENGTH)
     return rate
-
-
-def _log_odds(p: Floats) -> Floats:
-    odds: Floats = np.log(p) - np.log1p(-p)
-    return odds

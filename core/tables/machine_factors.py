@@ -12,7 +12,13 @@ RANK = 4
 PARTS = ("user", "video", "surface")
 
 VALUES = {"bias": "bias", "square": "square"} | {str(element): f"vector[{element}]" for element in range(RANK)}
-"""By name, the SQL of each number of a row: column machine_PART_NAME where it stands beside an impression."""
+"""By name, the SQL of each number of a row."""
+
+
+def beside(part: str, name: str) -> str:
+    """Returns the column that holds number `name` of `part` where it stands beside an impression."""
+    return f"machine_{part}_{name}"
+
 
 TABLE = Table(
     name="machine_factors",

@@ -1,12 +1,12 @@
 """What a factorisation machine, fitted every night, says of user, video and surface together."""
 
-from core.tables.machine_factors import PARTS, RANK, TABLE
+from core.tables.machine_factors import PARTS, RANK, TABLE, beside
 from features.group import Fact, FactGroup
 
 
 def summed(column: str) -> str:
     """Returns the SQL that adds up `column` of all parts, which features/point_in_time.py puts beside a row."""
-    return "(" + " + ".join(f"machine_{part}_{column}" for part in PARTS) + ")"
+    return "(" + " + ".join(beside(part, column) for part in PARTS) + ")"
 
 
 PAIRS = " + ".join(f"{summed(str(element))} * {summed(str(element))}" for element in range(RANK))
