@@ -24,16 +24,15 @@ from core.settings import ROOT
 from reelfeed.documents import write_block
 
 NIGHT = date(2026, 1, 14)
-PARTS = ("night", "features", "search", "scoring", "rerank", "metrics", "training", "export", "rollback", "feeds")
 LAP = re.compile(r"^ +(\d+) s  (.+)$", re.MULTILINE)
 STAGE = re.compile(r"^  ([a-z ]+?) +([\d,]+) rows +([\d.]+) s$", re.MULTILINE)
 LOOK_EVERY_SECONDS = 0.5
 
 
 def bench(parts: Sequence[str], runs: int, users: tuple[int, int]) -> str:
-    """Runs each of `parts`, names of PARTS, `runs` times, writes the medians into docs/benchmarks.md and returns them.
+    """Runs each of `parts` `runs` times, writes the medians into docs/benchmarks.md and returns them.
 
-    `users` are the two sizes of part feeds.
+    `parts` are of reelfeed.options.BENCHES; `users` are the two sizes of part feeds.
 
     Seconds are wall time; memory is the largest sum of resident sizes of all processes of a run, seen twice a second.
     Raises ReelfeedError where a night fails.

@@ -13,6 +13,8 @@ from core.run import Request
 from core.settings import Settings
 
 LOGS = ("simulated", "kuairand")
+BENCHES = ("night", "features", "search", "scoring", "rerank", "metrics", "training", "export", "rollback", "feeds")
+"""The parts of `reelfeed bench`, each a file reelfeed/bench_*.py or a night of reelfeed/bench.py."""
 
 
 class _Day(click.ParamType[date]):

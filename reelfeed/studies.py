@@ -9,7 +9,7 @@ import click
 from core.errors import UsageError
 from core.recipe import load_recipe
 from core.settings import Settings
-from reelfeed.options import DAY, LOGS, ds_option, logs_dir_option, logs_option, recipe_option, request_of
+from reelfeed.options import BENCHES, DAY, LOGS, ds_option, logs_dir_option, logs_option, recipe_option, request_of
 
 
 @click.command()
@@ -157,9 +157,7 @@ def ablation(settings: Settings, /, parts: tuple[str, ...], ds: date, first: dat
 @click.argument(
     "parts",
     nargs=-1,
-    type=click.Choice(
-        ["night", "features", "search", "scoring", "rerank", "metrics", "training", "export", "rollback", "feeds"]
-    ),
+    type=click.Choice(BENCHES),
 )
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each part; medians are told.")
 @click.option(
@@ -182,9 +180,9 @@ def bench(parts: tuple[str, ...], runs: int, users: tuple[int, int]) -> None:
     rollback: back to the feeds of the night before, of 100,000 users.
     feeds: from candidates to the store for many users, by the night's own jobs.
     """
-    from reelfeed.bench import PARTS, bench
+    from reelfeed.bench import bench
 
-    click.echo(bench(parts or PARTS, runs, users))
+    click.echo(bench(parts or BENCHES, runs, users))
 
 
 @click.command("bench-quality")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models import calibration
 from models.calibration import apply, choose, fit_isotonic, fit_platt, fit_scale
 from models.metrics import calibration_error, log_loss
 
@@ -69,6 +72,9 @@ def test_steps_keep_the_order_and_stay_off_certainty(pairs: list[tuple[int, floa
     assert (np.diff(values) >= 0).all()
     assert values.min() > 0
     assert values.max() < 1
+    with mock.patch.object(calibration, "TILT", 0.0):
+        flat = apply(fit_isotonic(labels, raw), raw)
+    assert log_loss(labels, flat) <= log_loss(labels, np.full(len(labels), 0.5)) + 1e-9
     observed, predicted = labels.mean(), apply(fit_isotonic(labels, raw), raw).mean()
     assert abs(predicted - observed) <= 0.5 / (len(labels) + 1) + 1e-12
 
