@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from models.boosting import Plan, Rows
 
 BLOCK = 100_000
-PARALLEL = 2
 LABEL = "like"
 """A binary label, for the kind of the heads."""
 COMMON, RARE = 0.3, 0.003
@@ -40,12 +39,13 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Size:
-    """Rows to learn from and to stop by, heads, and rounds, all of which are grown."""
+    """Rows to learn from and to stop by, heads, rounds, all of which are grown, and LightGBM's threads."""
 
     rows: int = 2_000_000
     stop: int = 100_000
     heads: int = 7
     rounds: int = 200
+    threads: int = 2
 
 
 def bench_training(runs: int, size: Size | None = None) -> str:
@@ -114,7 +114,7 @@ def _plan(size: Size, quantised: bool) -> Plan:
     names = tuple(f"feature_{place}" for place in range(FEATURES))
     heads = tuple(Head(f"head_{place}", "", LABEL, 1, 1.0) for place in range(size.heads))
     leaves = (int(PARAMETERS["num_leaves"]),) * size.heads
-    parameters = {**PARAMETERS, "seed": SEED, "num_threads": PARALLEL, "use_quantized_grad": quantised}
+    parameters = {**PARAMETERS, "seed": SEED, "num_threads": size.threads, "use_quantized_grad": quantised}
     return Plan(names, (names[-1],), heads, leaves, parameters, size.rounds, size.rounds)
 
 
@@ -146,7 +146,8 @@ def table(medians: dict[str, float], size: Size, runs: int) -> str:
 
     lines = [
         f"{size.rows:,} rows × {FEATURES} features, {size.heads} heads, {size.rounds} rounds, {size.stop:,} rows to "
-        f"stop by, {PARALLEL} threads; medians of {runs} run{'s' if runs > 1 else ''}. ×: the same of the first row.",
+        f"stop by, {size.threads} threads; medians of {runs} run{'s' if runs > 1 else ''}. "
+        "×: the same of the first row.",
         "",
         "| | s | × | s of processor | × | peak MiB | × | mean log loss |",
         "|---|---|---|---|---|---|---|---|",
