@@ -58,8 +58,9 @@ class ServingSettings:
 class Settings:
     """Everything that differs from one installation to the next.
 
-    `home` holds the lake, MLflow's store and Data Docs (absolute, or relative to the repository). `publish_hour` is the
-    local hour by which last night's feeds are served: impressions shown before it saw the feed of the night before.
+    `home` holds the lake, MLflow's store, the index of embeddings and Data Docs (absolute, or relative to the
+    repository). `publish_hour` is the local hour by which last night's feeds are served: impressions shown before it
+    saw the feed of the night before.
     `seed` feeds every generator. `threads` is LightGBM's thread count in one process. `train_workers` tasks of the
     Spark cluster fit the ranker together, each on `spark.task.cpus` threads; below 2 it is fitted here, in one process.
     A feature group whose longest window holds at least `carry_from_tiles` tiles carries its sums from night to night;
@@ -90,6 +91,10 @@ class Settings:
     @property
     def store(self) -> str:
         return self.serving.store_uri or str(self.home_path / "store")
+
+    @property
+    def index(self) -> Path:
+        return self.home_path / "index"
 
     @property
     def tracking_uri(self) -> str:

@@ -23,6 +23,7 @@ dag = nightly(
         "build_features",
         "fit_machine",
         "fit_sources",
+        "export_index",
         "propose_candidates",
         "score_candidates",
         "build_feed",

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, request, small
 
@@ -36,6 +37,7 @@ from features.catalog import all_groups
 from jobs._registry import all_jobs
 from jobs.write_report import night_report
 from models.handoff import look_up
+from models.retrieval_index import load
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -165,6 +167,29 @@ def test_embeddings_are_those_of_the_night_s_models(night: Settings) -> None:
     assert {(row["source"], row["kind"], row["entity_id"]): row["embedding"] for row in published} == expected
     hash_now = Lake(night.lake).partitions(SOURCE_MODELS, [NIGHT])[str(NIGHT)].hash
     assert {row["model"] for row in published} == {hash_now}
+
+
+def test_the_index_that_is_served_names_the_videos_of_the_night_s_embeddings(night: Settings) -> None:
+    published = rows(night, EMBEDDINGS, NIGHT)
+    sources = {row["source"] for row in published if row["kind"] == "video"}
+    assert sources == {"als", "two_tower"} & load_recipe("for_you").sources.keys()
+    for source in sources:
+        of = [row for row in published if row["source"] == source]
+        products = {
+            user["entity_id"]: {
+                video["entity_id"]: float(np.dot(user["embedding"], video["embedding"]))
+                for video in of
+                if video["kind"] == "video"
+            }
+            for user in [row for row in of if row["kind"] == "user"][:3]
+        }
+        index = load(night.index, source)
+        for user, scores in products.items():
+            vector = index.vector(user)
+            assert vector is not None
+            found, told = index.nearest(vector, 20)
+            assert told == pytest.approx(sorted(scores.values(), reverse=True)[:20], rel=1e-4)
+            assert told == pytest.approx([scores[video] for video in found], rel=1e-4)
 
 
 def test_the_machine_of_a_day_knows_nothing_that_came_later(night: Settings, logs: Path, tmp_path: Path) -> None:

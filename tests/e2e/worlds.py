@@ -25,6 +25,7 @@ NIGHTLY = (
     "build_features",
     "fit_machine",
     "fit_sources",
+    "export_index",
     "propose_candidates",
     "score_candidates",
     "build_feed",
