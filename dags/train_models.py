@@ -17,5 +17,13 @@ dag = following(
     owner="feed-ranking",
     after="build_features",
     tags=["tier-2"],
-    jobs=["fit_blend", "build_training_set", "train_ranker", "evaluate", "promote", "write_training_report"],
+    jobs=[
+        "fit_blend",
+        "build_training_set",
+        "measure_drift",
+        "train_ranker",
+        "evaluate",
+        "promote",
+        "write_training_report",
+    ],
 )

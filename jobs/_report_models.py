@@ -1,4 +1,4 @@
-"""Sections of the reports about what was trained: figures of the ranker, its calibration, sources, value weights."""
+"""Sections of the reports about what was trained: the ranker, its calibration, drift, sources, value weights."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from core.settings import CONF, Settings
 from core.table import Table
 from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
+from core.tables.feature_drift import TABLE as FEATURE_DRIFT
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.source_fits import TABLE as SOURCE_FITS
 from core.tables.source_quality import TABLE as SOURCE_QUALITY
@@ -28,6 +29,8 @@ DRAWN_SYSTEMS = ("popularity", "champion", "challenger")
 LIST_METRICS = ("gauc", "ndcg@5", "primary")
 MERGED = ("round_robin", "blend", "blend_minus_round_robin", "blend_minus_best")
 WEIGHTS_EXPERIMENT = "value_weights"
+MOST_MOVED = 12
+"""Features that the report names, those that moved furthest."""
 
 
 def newest(lake: Lake, table: Table, ds: date, recipe: Recipe) -> tuple[date | None, list[dict[str, Any]]]:
@@ -136,6 +139,40 @@ def calibration(lake: Lake, ds: date, recipe: Recipe) -> Section:
         tuple(told),
     )
     return Section(title, text, tuple(drawings), (grid,))
+
+
+def drift(lake: Lake, ds: date) -> Section:
+    """Returns which features have moved furthest on the newest days from what the ranker learned from."""
+    from models.drift import UNKNOWN_WORTH_A_LOOK, WORTH_A_LOOK, Drift
+    from models.report_plots import bars
+
+    title = "Have features moved?"
+    days = [day for day in lake.days(FEATURE_DRIFT) if day <= ds]
+    rows = lake.read_arrow(FEATURE_DRIFT, days[-1:]).to_pylist() if days else []
+    if not rows:
+        return Section(title, ("Not measured yet: job measure_drift of DAG train_models does so.",))
+    found = [Drift(**{name: row[name] for name in Drift.__dataclass_fields__}) for row in rows]
+    found.sort(key=lambda one: (not one.is_worth_a_look, -(one.distance or 0.0), one.feature))
+    off, first = [one for one in found if one.is_worth_a_look], found[:MOST_MOVED]
+    text = (
+        f"Measured {days[-1]}: {rows[0]['rows_now']:,} rows of the test days beside {rows[0]['rows_before']:,} that "
+        f"were learned from. {len(off)} of {len(found)} features are worth a look: they moved by {WORTH_A_LOOK} "
+        f"standard deviations (of a category: of the rows), or their share of unknown values by "
+        f"{UNKNOWN_WORTH_A_LOOK:.0%}. Counts grow while logs are young, and ages where nothing new is shown; what "
+        "moves without such a reason is first looked for where the feature comes from.",
+    )
+    far = [(one.feature, Estimate(one.distance)) for one in first if one.distance is not None]
+    table = tuple(
+        (
+            one.feature,
+            *["" if value is None else f"{value:.4g}" for value in (one.distance, one.mean_before, one.mean_now)],
+            *[f"{share:.1%}" for share in (one.unknown_before, one.unknown_now)],
+        )
+        for one in first
+    )
+    caption = f"The {len(first)} that moved furthest. Before: what was learned from; now: the test days."
+    heads = ("feature", "distance", "mean before", "mean now", "unknown before", "unknown now")
+    return Section(title, text, (bars("Furthest moved", far, "distance"),), (Grid(caption, heads, table),))
 
 
 def sources(lake: Lake, ds: date, recipe: Recipe) -> Section:

@@ -104,7 +104,7 @@ def feeds_over_nights(lake: Lake, ds: date, recipe: Recipe) -> Section:
     return Section(title, (told,), (lines("Feeds, night by night", days, series, "share"),), (grid,))
 
 
-def drift(lake: Lake, ds: date, recipe: Recipe) -> Section:
+def parity_and_freshness(lake: Lake, ds: date, recipe: Recipe) -> Section:
     """Returns whether features are what training makes of the same rows, and which tables are late."""
     text = []
     day, parities = newest(lake, PARITY, ds, recipe)

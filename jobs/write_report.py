@@ -32,7 +32,7 @@ from core.tables.source_quality import TABLE as SOURCE_QUALITY
 from core.tables.stage_recall import TABLE as STAGE_RECALL
 from jobs._funnel import funnel
 from jobs._report_models import calibration, decision, ranker, sources, trade_off
-from jobs._report_night import drift, feeds_over_nights, lost, one_feed
+from jobs._report_night import feeds_over_nights, lost, one_feed, parity_and_freshness
 from jobs._report_page import log_to_mlflow, page, path, section, write
 from jobs._source_lines import sources as source_lines
 from models.estimate import Estimate
@@ -75,7 +75,7 @@ def night_page(settings: Settings, ds: date, recipe: Recipe) -> str:
         section("Candidate sources", lambda: sources(lake, ds, recipe)),
         section("Feeds", lambda: feeds_over_nights(lake, ds, recipe)),
         section("Value weights", lambda: trade_off(settings, ds, recipe)),
-        section("Parity and freshness of features", lambda: drift(lake, ds, recipe)),
+        section("Parity and freshness of features", lambda: parity_and_freshness(lake, ds, recipe)),
         section("One feed", lambda: one_feed(own)),
     ]
     subtitle = f"Recipe {recipe.name} ({recipe.hash}) · {feeds.num_rows:,} slots for {users:,} users, {_tiers(feeds)}"

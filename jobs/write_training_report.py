@@ -1,4 +1,4 @@
-"""Writes the training down as a page: the decision and its reasons, the ranker's figures, calibration, sources.
+"""Writes the training down as a page: the decision and its reasons, the ranker's figures, calibration, drift, sources.
 
 The page is `reports/RECIPE/training_DAY.html` below the home, which the task's log names whole. In
 [MLflow](http://127.0.0.1:5000) (`make ui`), experiment `train_models`, the training's run shows it as `report.html`.
@@ -14,9 +14,10 @@ from core.recipe import Recipe
 from core.settings import Settings
 from core.tables.cohort_calibrations import TABLE as COHORT_CALIBRATIONS
 from core.tables.evaluations import TABLE as EVALUATIONS
+from core.tables.feature_drift import TABLE as FEATURE_DRIFT
 from core.tables.promotions import TABLE as PROMOTIONS
 from core.tables.source_quality import TABLE as SOURCE_QUALITY
-from jobs._report_models import calibration, decision, ranker, sources, trade_off
+from jobs._report_models import calibration, decision, drift, ranker, sources, trade_off
 from jobs._report_page import log_to_mlflow, page, path, section, write
 from jobs.train_ranker import EXPERIMENT
 
@@ -36,6 +37,7 @@ def training_page(settings: Settings, ds: date, recipe: Recipe) -> str:
         section("Who is champion", lambda: decision(lake, ds, recipe)),
         section("The ranker", lambda: ranker(lake, ds, recipe)),
         section("Calibration", lambda: calibration(lake, ds, recipe)),
+        section("Drift of features", lambda: drift(lake, ds)),
         section("Candidate sources", lambda: sources(lake, ds, recipe)),
         section("Value weights", lambda: trade_off(settings, ds, recipe)),
     ]
@@ -46,7 +48,7 @@ JOB = Job(
     name="write_training_report",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(EVALUATIONS, COHORT_CALIBRATIONS, PROMOTIONS, SOURCE_QUALITY),
+    reads=(EVALUATIONS, COHORT_CALIBRATIONS, PROMOTIONS, SOURCE_QUALITY, FEATURE_DRIFT),
     writes=(),
     run=run,
 )

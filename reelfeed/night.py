@@ -16,7 +16,15 @@ from core.run import Request
 from core.settings import ROOT, Settings
 
 HISTORY_JOBS = ("ingest_events", "build_features", "fit_machine")
-TRAINING_JOBS = ("fit_blend", "build_training_set", "train_ranker", "evaluate", "promote", "write_training_report")
+TRAINING_JOBS = (
+    "fit_blend",
+    "build_training_set",
+    "measure_drift",
+    "train_ranker",
+    "evaluate",
+    "promote",
+    "write_training_report",
+)
 
 
 def make_world(settings: Settings, last: date, days: int, logs_dir: str) -> int:
