@@ -126,7 +126,8 @@ def measure(found: dict[str, list[float]], module: str, name: str, what: str, *a
         raise subprocess.CalledProcessError(process.returncode, command)
     for key, value in {**json.loads(said.splitlines()[-1]), "peak": peak[0]}.items():
         found.setdefault(f"{name} {key}", []).append(value)
-    click.echo(f"  {name}: {time.monotonic() - began:.0f} s, of them {said.splitlines()[-1]}")
+    took, at_most = time.monotonic() - began, peak[0] / 2**20
+    click.echo(f"  {name}: {took:.0f} s, at most {at_most:,.0f} MiB, of them {said.splitlines()[-1]}")
 
 
 def _watch(pid: int, peak: list[int], done: threading.Event) -> None:
