@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 def run(ctx: JobContext) -> None:
     """Makes the embeddings of `ctx.ds` those that the index folder of the home serves, in one switch.
 
-    Where no source of the recipe learned vectors of videos that night, what was served is served on. Raises
-    MissingDataError where the day was never published, ContractError where vectors or an index are no good.
+    Where no source learned vectors of videos that night, and where those of a later night are served, as in a backfill,
+    what was served is served on. Raises MissingDataError where the day was never published, ContractError where vectors
+    or an index are no good.
     """
     import faiss
 
-    from models.retrieval_index import write
+    from models.retrieval_index import served_night, write
     from models.serving import served_sources
 
     night = _Night(ctx)
-    models = night.rows(["model"])["model"].unique().to_pylist()
+    later = served_night(ctx.settings.index)
+    if later > str(ctx.ds):
+        log.warning("export_index: that of %s is served, which is later than %s: it is left as it is", later, ctx.ds)
+        return
+    models = night.rows(["model"], kind="video")["model"].unique().to_pylist()
     if not models:
         log.warning("export_index: no source has embeddings of %s, the index is left as it is", ctx.ds)
         return

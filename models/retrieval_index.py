@@ -71,8 +71,9 @@ class Index:
 def write(folder: Path, version: str, told: Mapping[str, Any], sources: Iterable[Vectors]) -> dict[str, Any]:
     """Makes `version` of `sources` in `folder` what is served, and returns its manifest, which holds `told` too.
 
-    A version that is there already is only switched to. The one served before stays, others are removed. Raises
-    ContractError, and changes nothing that is served, where vectors are broken or an index misses too much.
+    A version that is there already is only switched to. The one served before stays, and can be named in CURRENT again;
+    others are removed. Raises ContractError, and changes nothing that is served, where vectors are broken or an index
+    misses too much.
     """
     made, staged = folder / version, folder / f"{version}{STAGED}"
     if not made.exists():
@@ -94,8 +95,7 @@ def write(folder: Path, version: str, told: Mapping[str, Any], sources: Iterable
         for path in folder.iterdir():
             if path.is_dir() and path.name not in (version, before):
                 shutil.rmtree(path)
-    manifest: dict[str, Any] = json.loads((made / MANIFEST).read_text("utf-8"))
-    return manifest
+    return _manifest(folder, version)
 
 
 def matrix(embeddings: pa.Array | pa.ChunkedArray, source: str) -> Floats:
@@ -122,12 +122,18 @@ def served(folder: Path) -> str | None:
         return None
 
 
+def served_night(folder: Path) -> str:
+    """Returns the night of the version that is served, YYYY-MM-DD; empty before the first."""
+    version = served(folder)
+    return str(_manifest(folder, version)["night"]) if version else ""
+
+
 def load(folder: Path, source: str) -> Index:
     """Returns the index of `source` that is served. Raises MissingDataError where there is none."""
     import faiss
 
     version = served(folder)
-    manifest = json.loads((folder / version / MANIFEST).read_text("utf-8")) if version else {"sources": {}}
+    manifest = _manifest(folder, version) if version else {"sources": {}}
     if version is None or source not in manifest["sources"]:
         raise MissingDataError(
             f"no index of source {source!r} is served",
@@ -143,6 +149,11 @@ def load(folder: Path, source: str) -> Index:
         None if anyone is None else np.array(anyone, np.float32),
         folder / version / f"{source}.users.parquet",
     )
+
+
+def _manifest(folder: Path, version: str) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / version / MANIFEST).read_text("utf-8"))
+    return manifest
 
 
 def _written(folder: Path, vectors: Vectors) -> dict[str, Any]:

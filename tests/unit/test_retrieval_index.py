@@ -27,6 +27,7 @@ from models.retrieval_index import STAGED, Vectors, load, served, write
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 1, day) for day in (5, 6, 7))
 USERS, VIDEOS, DIMENSIONS = 40, 300, 8
 RECIPE = load_recipe("for_you")
+TOLD = {"night": "2026-01-05"}
 DRAW = np.random.default_rng(7)
 OF_USERS, OF_VIDEOS = (DRAW.normal(size=(rows, DIMENSIONS)).astype(np.float32) for rows in (USERS, VIDEOS))
 VIDEO_IDS = np.arange(VIDEOS) * 3 + 5
@@ -78,7 +79,7 @@ def test_a_user_is_told_the_videos_of_largest_inner_product(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, approximate_from: int
 ) -> None:
     monkeypatch.setattr(nearest, "APPROXIMATE_FROM", approximate_from)
-    told = write(tmp_path, "1", {"night": "2026-01-05"}, [learned()])
+    told = write(tmp_path, "1", TOLD, [learned()])
     assert (told["night"], told["sources"]["als"]["users"], told["sources"]["als"]["videos"]) == (
         "2026-01-05",
         USERS,
@@ -95,7 +96,7 @@ def test_a_user_is_told_the_videos_of_largest_inner_product(
 
 
 def test_a_source_that_knows_nobody_has_no_vector_for_a_stranger(tmp_path: Path) -> None:
-    write(tmp_path, "1", {}, [learned(anyone=False)])
+    write(tmp_path, "1", TOLD, [learned(anyone=False)])
     assert load(tmp_path, "als").vector(USERS) is None
     with pytest.raises(MissingDataError, match=r"no index of source 'two_tower' is served(.|\n)*choices: als"):
         load(tmp_path, "two_tower")
@@ -105,7 +106,7 @@ def test_a_source_that_knows_nobody_has_no_vector_for_a_stranger(tmp_path: Path)
 
 def test_killed_at_any_step_readers_have_the_old_index_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file call of the second version fails once; what a reader loads is the first until the last of them."""
-    write(tmp_path, "1", {}, [learned()])
+    write(tmp_path, "1", TOLD, [learned()])
     steps, real = ("mkdir", "write_text", "open", "replace"), {}
     calls = [0]
 
@@ -127,7 +128,7 @@ def test_killed_at_any_step_readers_have_the_old_index_whole(tmp_path: Path, mon
             for name in steps:
                 patch.setattr(Path, name, dying(name, at))
             try:
-                write(tmp_path, "2", {}, [learned(OF_VIDEOS * -1)])
+                write(tmp_path, "2", TOLD, [learned(OF_VIDEOS * -1)])
                 done = True
             except KeyboardInterrupt:
                 pass
@@ -141,22 +142,24 @@ def test_killed_at_any_step_readers_have_the_old_index_whole(tmp_path: Path, mon
 def test_vectors_that_are_broken_or_an_index_that_misses_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path, "1", {}, [learned()])
+    write(tmp_path, "1", TOLD, [learned()])
     with pytest.raises(ContractError, match="'als': a user's embedding is of 7 numbers, not 8"):
-        write(tmp_path, "2", {}, [learned(users=OF_USERS[:, :7], anyone=False)])
+        write(tmp_path, "2", TOLD, [learned(users=OF_USERS[:, :7], anyone=False)])
     with pytest.raises(ContractError, match="several lengths, or not finite"):
-        write(tmp_path, "2", {}, [learned(users=np.where(OF_USERS > 2, np.nan, OF_USERS))])
+        write(tmp_path, "2", TOLD, [learned(users=np.where(OF_USERS > 2, np.nan, OF_USERS))])
     right = nearest.index
     monkeypatch.setattr(nearest, "index", lambda matrix: right(matrix[::-1] * -1))
     with pytest.raises(ContractError, match=r"the index finds 0\.\d+ of the 100 best videos, less than 0.95"):
-        write(tmp_path, "2", {}, [learned()])
+        write(tmp_path, "2", TOLD, [learned()])
     assert (served(tmp_path), load(tmp_path, "als").nearest(OF_USERS[0], 1)[0].tolist()) == (
         "1",
         [VIDEO_IDS[np.argmax(OF_VIDEOS @ OF_USERS[0])]],
     )
 
 
-def test_a_night_s_embeddings_are_served_once_and_the_night_before_can_be_again(settings: Settings) -> None:
+def test_a_night_s_embeddings_are_served_once_and_a_backfill_does_not_take_their_place(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     lake = Lake(settings.lake)
     put(lake, EMBEDDINGS, MONDAY, night(MONDAY))
     put(lake, EMBEDDINGS, TUESDAY, night(TUESDAY, scale=-1))
@@ -172,8 +175,12 @@ def test_a_night_s_embeddings_are_served_once_and_the_night_before_can_be_again(
     export(settings, TUESDAY)
     assert load(settings.index, "als").nearest(-OF_USERS[3], 5)[0].tolist() == best
     assert set(before) < set(files(settings.index)), "a server that is loading the version before can go on"
-    export(settings, MONDAY)
-    assert served(settings.index) == tower.version
+    with caplog.at_level(logging.WARNING, "reelfeed"):
+        export(settings, MONDAY)
+    assert "that of 2026-01-06 is served, which is later than 2026-01-05" in caplog.text
+    assert served(settings.index) == f"{TUESDAY}-{str(TUESDAY) * 4}"[:23]
+    (settings.index / "current").write_text(tower.version)
+    assert load(settings.index, "als").nearest(OF_USERS[3], 5)[0].tolist() == best, "undone by hand"
 
 
 def test_a_day_without_embeddings_leaves_the_index_and_a_broken_one_says_so(
