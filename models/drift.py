@@ -60,7 +60,7 @@ def _drift(name: str, before: Floats, now: Floats, is_category: bool) -> Drift:
     distance = None
     if len(known[0]) and len(known[1]):
         distance = total_variation(*known) if is_category else standardised(*known)
-    return Drift(name, distance, *means, *unknown)
+    return Drift(name, distance, means[0], means[1], unknown[0], unknown[1])
 
 
 def total_variation(before: NDArray[np.float64], now: NDArray[np.float64]) -> float:
