@@ -34,7 +34,17 @@ def run(ctx: JobContext) -> None:
 
     from core.lake import spark_schema
 
-    feeds = ctx.read(FEEDS).where(F.col("recipe") == ctx.recipe.name).cache()
+    rows = measured(ctx, ctx.read(FEEDS).where(F.col("recipe") == ctx.recipe.name))
+    if not rows:
+        log.warning("recipe %s has no feed on %s: there is nothing to measure", ctx.recipe.name, ctx.ds)
+    ctx.publish(FEED_METRICS, ctx.spark.createDataFrame(rows, spark_schema(FEED_METRICS)))
+
+
+def measured(ctx: JobContext, feeds: DataFrame) -> list[dict[str, Any]]:
+    """Returns the rows of table feed_metrics about `feeds`, one recipe's rows of table feeds; none for no feed."""
+    from pyspark.sql import functions as F
+
+    feeds = feeds.cache()
     users = feeds.select("user_id").distinct().cache()
     drawn = users.orderBy(F.xxhash64("user_id"), "user_id").limit(MOST_USERS)
     known = ctx.read_window(IMPRESSIONS, DAYS - 1).select("user_id").distinct().withColumn("is_known", F.lit(True))
@@ -42,11 +52,9 @@ def run(ctx: JobContext) -> None:
     rows = []
     if people.num_rows:
         rows = [*_of_catalogue(ctx, feeds, users.count()), *_of_lists(ctx, feeds, people)]
-    else:
-        log.warning("recipe %s has no feed on %s: there is nothing to measure", ctx.recipe.name, ctx.ds)
-    ctx.publish(FEED_METRICS, ctx.spark.createDataFrame(rows, spark_schema(FEED_METRICS)))
     users.unpersist()
     feeds.unpersist()
+    return rows
 
 
 def _of_catalogue(ctx: JobContext, feeds: DataFrame, users: int) -> list[dict[str, Any]]:

@@ -37,6 +37,21 @@ def examination(settings: Settings, ds: date, first: date) -> None:
 
 
 @click.command()
+@ds_option
+@recipe_option
+@click.pass_obj
+def rules(settings: Settings, ds: date, recipe: str) -> None:
+    """Measure what rules cost in predicted value and give in variety, on a night's candidates.
+
+    Of the recipe's rules each is left out, and others are added; writes docs/exploration.md.
+    """
+    from reelfeed.documents import write_block
+    from reelfeed.rule_costs import rule_costs
+
+    click.echo(write_block("exploration.md", "rules", rule_costs(settings, ds, load_recipe(recipe))))
+
+
+@click.command()
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Fits of each way.")
 @click.pass_obj
 def debiasing(settings: Settings, seeds: int) -> None:
@@ -209,4 +224,7 @@ def bench_quality(
         click.echo(write_block("benchmarks.md", f"bench {part}", text))
 
 
-STUDIES = (explain, examination, debiasing, off_policy, closed_loop, ab_plan, weights, ablation, bench, bench_quality)
+STUDIES = (
+    *(explain, examination, rules, debiasing, off_policy, closed_loop, ab_plan, weights, ablation, bench),
+    bench_quality,
+)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from core.errors import MissingDataError
 from core.job import JobContext
 from core.lake import Lake, spark_schema
 from core.recipe import Recipe, RuleUse, load_recipe
@@ -25,6 +26,7 @@ from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from jobs.build_feed import JOB
 from models.heads import head_names
+from reelfeed import rule_costs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -135,3 +137,23 @@ def test_without_vectors_rules_compare_tags(spark: SparkSession, installed: Sett
     tags = {row["video_id"]: row["tag_id"] for row in tables()[VIDEOS]}
     first = [tags[row["video_id"]] for row in feed if tags[row["video_id"]]][:4]
     assert len(set(first)) == 4, "one of each tag, before a second of any"
+
+
+def test_what_rules_cost_and_give_is_measured_on_the_night_s_own_candidates(
+    installed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_costs, "MORE", (RuleUse("mmr", {"unlikeness": 1000}), RuleUse("author_cap", {})))
+    recipe = replace(RECIPE, rules=(RuleUse("seen", {}), RuleUse("author_cap", {"most": 1, "within": 5})))
+    before = Lake(installed.lake).days(FEEDS)
+    found = rule_costs.figures(installed, DS, recipe)
+    assert list(found) == [rule_costs.SERVED, "without author_cap", "with mmr 1000"]
+    value = {told: rows["value"]["value"] for told, rows in found.items()}
+    assert value["without author_cap"] > value[rule_costs.SERVED]
+    spread = {told: rows["diversity_two_tower"]["value"] for told, rows in found.items()}
+    assert spread["with mmr 1000"] > spread[rule_costs.SERVED]
+    row = rule_costs.table(found, "Tiny.").splitlines()[4]
+    assert row.startswith(f"| {rule_costs.SERVED} | {value[rule_costs.SERVED]:.3f} [")
+    assert "| +0.00 |" in row
+    assert Lake(installed.lake).days(FEEDS) == before
+    with pytest.raises(MissingDataError, match=r"no candidates were scored on 2026-01-09(.|\n)*choices: 2026-01-10"):
+        rule_costs.figures(installed, date(2026, 1, 9), recipe)
