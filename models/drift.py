@@ -68,7 +68,8 @@ def total_variation(before: NDArray[np.float64], now: NDArray[np.float64]) -> fl
     values = np.concatenate([before, now])
     _, place = np.unique(values, return_inverse=True)
     shares = [np.bincount(rows, minlength=place.max() + 1) / len(rows) for rows in np.split(place, [len(before)])]
-    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+    # Rounded sums may pass the bound.
+    return min(1.0, float(np.abs(shares[0] - shares[1]).sum() / 2))
 
 
 def standardised(before: NDArray[np.float64], now: NDArray[np.float64]) -> float:
