@@ -111,31 +111,32 @@ class Lake:
         return reader.parquet(*files).select(*table.column_names)
 
     def read_arrow(
-        self, table: Table, days: Sequence[date], columns: Sequence[str] | None = None, version: int | None = None
+        self,
+        table: Table,
+        days: Sequence[date],
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+        **equal: str,
     ) -> pyarrow.Table:
-        """Returns the same rows as `read` as an Arrow table, without Spark.
+        """Returns the same rows as `read` as an Arrow table, without Spark; those whose columns have values `equal`.
 
         Raises MissingDataError for an absent day and for a table that was never published.
         """
-        from pyarrow import dataset
-
         self.files(table, days, version)
-        wanted = dataset.field("ds").isin(list(days))
+        wanted = _wanted(days, equal)
         return self.dataset(table, version).to_table(columns=list(columns) if columns else None, filter=wanted)
 
     def read_batches(
-        self, table: Table, days: Sequence[date], columns: Sequence[str], version: int | None = None
+        self, table: Table, days: Sequence[date], columns: Sequence[str], version: int | None = None, **equal: str
     ) -> Iterator[pyarrow.RecordBatch]:
         """Yields the same rows in batches of at most BATCH_ROWS, so that they are never in memory whole.
 
         In one order for one version; raises as `read_arrow` does.
         """
-        from pyarrow import dataset
-
         self.files(table, days, version)
         yield from self.dataset(table, version).to_batches(
             columns=list(columns),
-            filter=dataset.field("ds").isin(list(days)),
+            filter=_wanted(days, equal),
             batch_size=BATCH_ROWS,
             batch_readahead=1,
             fragment_readahead=1,
@@ -347,6 +348,15 @@ class Lake:
             return False
         located = [fs.FileSystem.from_uri(address(file)) for file in files]
         return all(store.get_file_info(path).type == fs.FileType.File for store, path in located)
+
+
+def _wanted(days: Sequence[date], equal: Mapping[str, str]) -> pyarrow.dataset.Expression:
+    from pyarrow import dataset
+
+    wanted = dataset.field("ds").isin(list(days))
+    for column, value in equal.items():
+        wanted = wanted & (dataset.field(column) == value)
+    return wanted
 
 
 def spark_schema(table: Table) -> StructType:

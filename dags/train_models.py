@@ -10,6 +10,7 @@ A challenger every night, a new champion only if it is no worse. Tier 2: feeds k
 """
 
 from dags._kit import following
+from jobs._registry import TRAINING
 
 dag = following(
     "train_models",
@@ -17,13 +18,5 @@ dag = following(
     owner="feed-ranking",
     after="build_features",
     tags=["tier-2"],
-    jobs=[
-        "fit_blend",
-        "build_training_set",
-        "measure_drift",
-        "train_ranker",
-        "evaluate",
-        "promote",
-        "write_training_report",
-    ],
+    jobs=TRAINING,
 )

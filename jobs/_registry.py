@@ -9,6 +9,17 @@ from core.table import Table
 from features.catalog import all_groups
 from features.running import can_carry
 
+TRAINING = (
+    "fit_blend",
+    "build_training_set",
+    "measure_drift",
+    "train_ranker",
+    "evaluate",
+    "promote",
+    "write_training_report",
+)
+"""The jobs of DAG train_models, which `make run` runs too."""
+
 
 def all_jobs() -> dict[str, Job]:
     """Returns every job by name, sorted: the files of jobs/."""

@@ -25,9 +25,9 @@ from core.settings import Settings, with_home
 from core.tables.blends import TABLE as BLENDS
 from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge, _look_back, _sources
-from jobs._registry import all_jobs
+from jobs._registry import TRAINING, all_jobs
 from jobs.fit_blend import HELD_DAYS
-from reelfeed.night import HISTORY_JOBS, TRAINING_JOBS
+from reelfeed.night import HISTORY_JOBS
 from reelfeed.peer_runs import check_peers, peer_tables
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _candidates(settings: Settings, request: Request, seeds: Sequence[int]) -> s
     from reelfeed.quality_tables import tables
 
     cut = request.ds - timedelta(days=HELD_DAYS)
-    run_jobs(all_jobs(), ("fit_machine", *TRAINING_JOBS), replace(request, ds=cut), settings)
+    run_jobs(all_jobs(), ("fit_machine", *TRAINING), replace(request, ds=cut), settings)
     found: dict[str, list[Pairs]] = {}
     for seed in seeds:
         click.echo(f"seed {seed} …")

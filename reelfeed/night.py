@@ -14,17 +14,9 @@ from core.errors import UsageError
 from core.recipe import Recipe
 from core.run import Request
 from core.settings import ROOT, Settings
+from jobs._registry import TRAINING
 
 HISTORY_JOBS = ("ingest_events", "build_features", "fit_machine")
-TRAINING_JOBS = (
-    "fit_blend",
-    "build_training_set",
-    "measure_drift",
-    "train_ranker",
-    "evaluate",
-    "promote",
-    "write_training_report",
-)
 
 
 def make_world(settings: Settings, last: date, days: int, logs_dir: str) -> int:
@@ -90,7 +82,7 @@ def _load(request: Request) -> None:
     """
     arguments = ["--from", str(request.first), "--ds", str(request.ds), "--recipe", request.recipe.name]
     arguments += ["--logs", request.logs, "--logs-dir", request.logs_dir]
-    command = [sys.executable, "-m", "reelfeed", "run", *HISTORY_JOBS, *TRAINING_JOBS, *arguments]
+    command = [sys.executable, "-m", "reelfeed", "run", *HISTORY_JOBS, *TRAINING, *arguments]
     done = subprocess.run(command, cwd=ROOT, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)

@@ -20,6 +20,7 @@ from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.users import TABLE as USERS
 from jobs.build_feed import JOB as BUILD_FEED
 from jobs.measure_feed import JOB as MEASURE_FEED
+from models.estimate import Estimate
 from models.rule import KINDS, all_rules
 
 MORE = (
@@ -105,9 +106,7 @@ def table(found: dict[str, Figures], basis: str) -> str:
     """Returns the figures `found`, a row for each variant, as Markdown."""
 
     def cell(row: dict[str, Any] | None) -> str:
-        if row is None:
-            return ""
-        return f"{row['value']:.3f}" + ("" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]")
+        return Estimate(row["value"], row["low"], row["high"]).told(3) if row else ""
 
     served = found[SERVED][VALUE]["value"]
     lines = [

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kuairand import LAST, kuairand_request
-from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, TRAINING, make_logs, request, small
+from worlds import EVE, FIRST, NIGHT, NIGHTLY, make_logs, request, small
 
 from core.run import run_jobs
 from core.settings import Settings
-from jobs._registry import all_jobs
+from jobs._registry import TRAINING, all_jobs
+from reelfeed.night import HISTORY_JOBS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,7 +30,7 @@ def trained(spark: SparkSession, logs: Path, tmp_path_factory: pytest.TempPathFa
     settings = small(tmp_path_factory.mktemp("home"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("REELFEED_HOME", raising=False)
-        run_jobs(all_jobs(), (*HISTORY, *TRAINING), request(logs, FIRST, EVE), settings)
+        run_jobs(all_jobs(), (*HISTORY_JOBS, *TRAINING), request(logs, FIRST, EVE), settings)
     return settings
 
 
@@ -48,6 +49,6 @@ def kuairand(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> S
     settings = small(tmp_path_factory.mktemp("kuairand"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("REELFEED_HOME", raising=False)
-        run_jobs(all_jobs(), HISTORY, kuairand_request(LAST), settings)
+        run_jobs(all_jobs(), HISTORY_JOBS, kuairand_request(LAST), settings)
         # The address of the lake depends on the environment, which is only now as it was at the run.
         return replace(settings, lake_uri=settings.lake, mlflow_uri=settings.tracking_uri)

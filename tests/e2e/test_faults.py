@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from worlds import CONFIG, FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, make_logs, request, small
+from worlds import CONFIG, FIRST, NIGHT, NIGHTLY, as_it_was_before_the_night, make_logs, request, small
 
 from core.errors import ContractError
 from core.job import JobContext
@@ -37,6 +37,7 @@ from jobs.write_report import night_report
 from models.handoff import current
 from models.model_rows import nothing
 from models.source import Known, all_sources
+from reelfeed.night import HISTORY_JOBS
 from sim.logs import write_days
 from sim.user import MAIN_SURFACE
 
@@ -156,7 +157,7 @@ def test_rows_three_days_late_change_no_earlier_day_and_later_days_are_as_if_the
     folder = make_logs(tmp_path / "logs")
     moved = _delay(folder)
     settings = small(tmp_path / "home")
-    run_jobs(JOBS, HISTORY, request(folder, FIRST, ARRIVED), settings)
+    run_jobs(JOBS, HISTORY_JOBS, request(folder, FIRST, ARRIVED), settings)
     late, timely = Lake(settings.lake), Lake(trained.lake)
     missing = (
         timely.partitions(IMPRESSIONS, [LATE])[str(LATE)].rows - late.partitions(IMPRESSIONS, [LATE])[str(LATE)].rows

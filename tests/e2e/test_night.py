@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from worlds import EVE, FIRST, HISTORY, NIGHT, NIGHTLY, as_it_was_before_the_night, request, small
+from worlds import EVE, FIRST, NIGHT, NIGHTLY, as_it_was_before_the_night, request, small
 
 from core.errors import ContractError, MissingDataError
 from core.job import Job
@@ -38,6 +38,7 @@ from jobs._registry import all_jobs
 from jobs.write_report import night_report
 from models.handoff import look_up
 from models.retrieval_index import load
+from reelfeed.night import HISTORY_JOBS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -251,7 +252,7 @@ def test_history_in_one_go_equals_day_by_day(
     settings = small(tmp_path / "home")
     days = [FIRST + timedelta(days=i) for i in range(2)]
     for day in days:
-        run_jobs(JOBS, HISTORY, request(logs, day, day), settings)
+        run_jobs(JOBS, HISTORY_JOBS, request(logs, day, day), settings)
     one_by_one, at_once = Lake(settings.lake), Lake(trained.lake)
     tables = [
         IMPRESSIONS,

@@ -18,16 +18,6 @@ from sim.world import WorldConfig
 FIRST = date(2026, 1, 1)
 EVE, NIGHT = FIRST + timedelta(days=8), FIRST + timedelta(days=9)
 
-HISTORY = ("ingest_events", "build_features", "fit_machine")
-TRAINING = (
-    "fit_blend",
-    "build_training_set",
-    "measure_drift",
-    "train_ranker",
-    "evaluate",
-    "promote",
-    "write_training_report",
-)
 NIGHTLY = (
     "ingest_events",
     "build_features",
