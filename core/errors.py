@@ -45,6 +45,12 @@ class MissingDataError(ReelfeedError):
     """A partition, file or model that a job needs is not there."""
 
 
+class NothingToDoError(ReelfeedError):
+    """What was asked for has no object as things stand, and nobody has to mend that: Airflow skips the task."""
+
+    exit_code = 99
+
+
 class LostWorkerError(ReelfeedError):
     """A process or machine of the cluster ended before its work did: the same again may well succeed."""
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from jinja2 import pass_context
 
-from core.errors import unknown
+from core.errors import NothingToDoError, unknown
 from core.job import Job
 from core.recipe import recipe_names
 from core.settings import ROOT, load_settings
@@ -74,10 +74,12 @@ HOUR = Param(
 
 
 class RunJob(SparkSubmitOperator):
-    """One job by spark-submit. A fault that only a person can mend fails the task at once, with no further try."""
+    """One job by spark-submit. A fault that only a person can mend fails the task at once, with no further try; a job
+    that finds nothing to do is skipped, and with it what waits for it."""
 
     def execute(self, context: Context) -> None:
-        """Submits the job; raises AirflowFailException for a fault to mend, AirflowException for one to try again."""
+        """Submits the job; raises AirflowFailException for a fault to mend, AirflowException for one to try again,
+        AirflowSkipException where there is nothing to do."""
         known = context["dag"].params
         strangers = misspelt(context["dag_run"].conf or {}, known)
         if strangers:
@@ -85,10 +87,14 @@ class RunJob(SparkSubmitOperator):
         try:
             super().execute(context)
         except AirflowException as error:
-            code = re.search(r"Error code is: (\d+)", str(error))
-            if code and int(code.group(1)) in FOR_A_PERSON_TO_MEND:
-                said = re.search(r"^error: .*", str(error), re.MULTILINE | re.DOTALL)
-                raise AirflowFailException(said.group() if said else str(error)) from error
+            found, said = re.search(r"Error code is: (\d+)", str(error)), str(error)
+            code = int(found.group(1)) if found else 0
+            told = re.search(r"^error: .*", said, re.MULTILINE | re.DOTALL)
+            said = told.group() if told else said
+            if code == NothingToDoError.exit_code:
+                raise AirflowSkipException(said) from error
+            if code in FOR_A_PERSON_TO_MEND:
+                raise AirflowFailException(said) from error
             raise
 
 

@@ -9,6 +9,7 @@ trends. Tier 2: without it everyone keeps the night's feed.
 * **What does it need?** Logs that can be read within the day, and the night before published. Simulated and KuaiRand
   logs hold whole days: they are replayed. Where there is nothing to read it says so; leave it paused.
 * **Late or failed?** Users keep the feed of the hour before, or the night's. The next hour covers the one that failed.
+* **Skipped?** The night before is not what is served: it was rolled back, or is late. Nothing to mend here.
 * **Re-run or backfill?** The newest hour yes, to the same feeds. An earlier one is refused: users saw more since.
 * **A new edition, or a rollback?** Makes what was refreshed before void at once; nothing has to be removed.
 """

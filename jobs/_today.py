@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 
-from core.errors import ContractError, MissingDataError, UsageError
+from core.errors import ContractError, NothingToDoError, UsageError
 from core.job import JobContext
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.todays_impressions import TABLE as TODAYS_IMPRESSIONS
@@ -50,13 +50,14 @@ def arrived_until(ctx: JobContext) -> int:
 def edition_to_refresh(night: JobContext) -> Decision:
     """Returns the decision that serves the feeds of `night`, which stand in table feeds as they were published.
 
-    Raises MissingDataError where nothing was ever published or another night's feeds are served, ContractError where
-    those of the night were made again since and the new ones are not served.
+    Raises MissingDataError where nothing was ever published, NothingToDoError where another night's feeds are served
+    (the night was rolled back, or is late), ContractError where those of the night were made again since and the new
+    ones are not served.
     """
     decision = to_serve(ledger(night.lake, night.recipe.name), night.recipe.name, night.ds)
     number, feeds_ds = decision["number"], decision["feeds_ds"]
     if feeds_ds != night.ds:
-        raise MissingDataError(
+        raise NothingToDoError(
             f"not the feeds of {night.ds} are served but publication {number}, of {feeds_ds}: it stays as it is",
             where="table publications",
             next_step=f"reelfeed run publish_feeds export_feeds --ds {night.ds}; after a rollback, the next night",

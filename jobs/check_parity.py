@@ -1,14 +1,17 @@
-"""Makes the features of the last night's feeds once more, as training would, and counts those that differ."""
+"""Makes the features of the last night's feeds, and of those refreshed since, once more, as training would, and counts
+those that differ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from core.job import Job, JobContext
+from core.table import Table
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.parity import TABLE as PARITY
+from core.tables.refreshed_feeds import TABLE as REFRESHED_FEEDS
 from core.tables.scored_candidates import TABLE as SCORED_CANDIDATES
 from core.tables.videos import TABLE as VIDEOS
 from features.fingerprint import fingerprints, matrix
@@ -20,33 +23,42 @@ if TYPE_CHECKING:
 
 
 def run(ctx: JobContext) -> None:
-    """Publishes table parity for `ctx.ds`; no row where no feed of the recipe was published before it."""
+    """Publishes table parity for `ctx.ds`: a row for the last night's feeds, one for those made anew on the day after.
+
+    No row where there are none of the recipe. Features are those of the night for both; videos are those of the night
+    and, for feeds made anew, which may show what was uploaded since, of the day itself.
+    """
     from core.lake import spark_schema
 
     before = [day for day in ctx.days_of(FEEDS) if day < ctx.ds]
-    rows = [_compared(ctx, before[-1])] if before else []
+    rows = [_compared(ctx, before[-1], FEEDS, before[-1])] if before else []
+    if before and ctx.ds - before[-1] == timedelta(days=1) and ctx.ds in ctx.days_of(REFRESHED_FEEDS):
+        rows.append(_compared(ctx, before[-1], REFRESHED_FEEDS, ctx.ds))
     ctx.publish(PARITY, ctx.spark.createDataFrame(rows, spark_schema(PARITY)))
 
 
-def _compared(ctx: JobContext, day: date) -> dict[str, object]:
+def _compared(ctx: JobContext, night: date, of: Table, day: date) -> dict[str, object]:
+    """Returns the row about table `of` of `day`, whose feeds were scored with the features of `night`."""
     from pyspark.sql import functions as F
 
     from features.point_in_time import vectors
 
-    feeds = ctx.read(FEEDS, [day]).where("features_hash is not null")
-    served = feeds.where(F.col("recipe") == ctx.recipe.name).select("user_id", "video_id", "features_hash", "ds")
-    known, _ = _knowledge.knowledge(ctx, [day])
+    feeds = ctx.read(of, [day]).where("features_hash is not null")
+    own = feeds.where(F.col("recipe") == ctx.recipe.name)
+    served = own.select("user_id", "video_id", "features_hash", F.lit(night).alias("ds"))
+    known, _ = _knowledge.knowledge(ctx, [night])
     rows = _knowledge.feed_rows(served, ctx.read(VIDEOS, [day]), ctx.recipe.surface).cache()
     found = differing(vectors(rows, known)).groupBy().sum("rows", "same").first()
     rows.unpersist()
     total, same = served.count(), (found[1] or 0) if found else 0
     return {
         "recipe": ctx.recipe.name,
-        "feed_ds": day,
+        "table": of.name,
+        "feed_ds": night,
         "rows": total,
         "mismatched": total - same,
         "mismatch_rate": (total - same) / total if total else 0.0,
-        "changed": _changed(ctx, day),
+        "changed": _changed(ctx, night),
         "ds": ctx.ds,
     }
 
@@ -84,7 +96,7 @@ JOB = Job(
     name="check_parity",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(FEEDS, SCORED_CANDIDATES, *_knowledge.TABLES),
+    reads=(FEEDS, REFRESHED_FEEDS, SCORED_CANDIDATES, *_knowledge.TABLES),
     writes=(PARITY,),
     run=run,
 )

@@ -8,6 +8,7 @@ TABLE = Table(
     owner="feed-ranking",
     columns=(
         Column("recipe", "string", "The feed."),
+        Column("table", "string", "Where that feed stands: feeds; or refreshed_feeds, all that was made anew on `ds`."),
         Column("feed_ds", "date", "The night whose feed was made again: the last before `ds`."),
         Column("rows", "bigint", "Scored slots of that feed.", minimum=0),
         Column("mismatched", "bigint", "Slots whose feature vector is another one now.", minimum=0),
@@ -18,7 +19,7 @@ TABLE = Table(
             "Tables whose content for that night is no longer what the feed was scored with.",
         ),
     ),
-    key=("recipe",),
+    key=("recipe", "table"),
     fresh_for_hours=36,
     min_rows=0,
     checks=(MeanBetween("mismatch_rate", 0.0, 0.0),),

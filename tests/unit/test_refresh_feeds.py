@@ -16,7 +16,7 @@ from test_build_feed import DS, NEW, RECIPE, tables
 from written_tables import write
 
 from core import tracking
-from core.errors import ContractError, MissingDataError, ReelfeedError, UsageError
+from core.errors import ContractError, MissingDataError, NothingToDoError, ReelfeedError, UsageError
 from core.job import Job, JobContext
 from core.lake import Lake
 from core.recipe import Recipe
@@ -254,7 +254,7 @@ def test_a_new_edition_makes_what_was_refreshed_void(day: Settings) -> None:
         ("no hour", UsageError, "needs an hour from 1 to 24, not 0"),
         ("hour 25", UsageError, "not 25"),
         ("hour 11", ContractError, "has arrived until hour 10, and feeds of hour 11"),
-        ("next day", MissingDataError, "but publication 1, of 2026-01-10"),
+        ("next day", NothingToDoError, "but publication 1, of 2026-01-10"),
         ("nothing published", MissingDataError, "no feeds of recipe 'another' were ever published"),
         ("made again", ContractError, "were made again since publication 1"),
         ("other recipe", ContractError, "has changed since the feeds"),
