@@ -112,7 +112,8 @@ def parity_and_freshness(lake: Lake, ds: date, recipe: Recipe) -> Section:
         changed = f" Tables changed since: {', '.join(row['changed'])}." if row["changed"] else ""
         text.append(
             f"Feature vectors of the night of {row['feed_ds']}, table {row['table']}, made again on {day}: "
-            f"{row['mismatched']:,} of {row['rows']:,} differ from those scored ({row['mismatch_rate']:.2%}; it must be none).{changed}"
+            f"{row['mismatched']:,} of {row['rows']:,} differ from those scored ({row['mismatch_rate']:.2%}; it must "
+            f"be none).{changed}"
         )
     if not parities:
         text.append("Whether the features of a feed are still what training makes of them is known a night later.")

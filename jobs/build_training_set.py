@@ -15,12 +15,14 @@ from core.tables.videos import TABLE as VIDEOS
 from jobs import _knowledge
 from jobs._drawn import drawn
 from models.heads import HEADS, Head
-from models.labels import label_sql
+from models.labels import binary_labels, label_sql
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 LONGEST_HISTORY_DAYS = 28
+RARE = 0.02
+"""Share of impressions below which what users do is rare."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,34 @@ def dated(impressions: DataFrame, split: Split, publish_hour: int, embargo_hours
 def sampled(rows: DataFrame, train_rows_at_most: int, train_rows: int) -> DataFrame:
     """Returns `rows` with `weight`, of its `train_rows` rows of part train about `train_rows_at_most`; 0 keeps all.
 
-    Which rows stay is a hash of their key. A row's weight is the inverse of the share of its part that was kept.
+    Rows in which something RARE happened have half of the places, or as many as they need: a head learns more from
+    one of them than from many without. The others are drawn for what is left. Which rows stay is a hash of their key. A
+    row's weight is the inverse of the share of its kind that was kept, so that weighted rates stay those of all rows.
     """
     from pyspark.sql import functions as F
 
-    share = min(1.0, train_rows_at_most / max(1, train_rows)) if train_rows_at_most else 1.0
-    is_train = F.col("part") == "train"
-    weight = F.when(is_train, F.lit(1.0 / share)).otherwise(F.lit(1.0)).cast("float")
+    is_train, one = F.col("part") == "train", F.lit(1.0).cast("float")
+    if not train_rows_at_most or train_rows <= train_rows_at_most:
+        return rows.withColumn("weight", one)
+    rare = _rare(rows.where(is_train), train_rows)
+    of_rare = rows.where(is_train & rare).count()
+    share_of_rare = min(1.0, train_rows_at_most / 2 / max(1, of_rare))
+    share_of_rest = (train_rows_at_most - share_of_rare * of_rare) / max(1, train_rows - of_rare)
+    share = F.when(rare, F.lit(share_of_rare)).otherwise(F.lit(min(1.0, share_of_rest)))
+    weight = F.when(is_train, 1.0 / share).otherwise(one).cast("float")
     return rows.where(~is_train | (drawn("sample") < share)).withColumn("weight", weight)
+
+
+def _rare(rows: DataFrame, count: int) -> Column:
+    """Returns whether a row has a deed of LABELS that less than RARE of all `count` `rows` have."""
+    from pyspark.sql import functions as F
+
+    deeds = {label.name: F.coalesce(F.expr(label.sql).cast("boolean"), F.lit(False)) for label in binary_labels()}
+    [seen] = rows.agg(*[F.count_if(deed).alias(name) for name, deed in deeds.items()]).collect()
+    found = F.lit(False)
+    for name, deed in deeds.items():
+        found = found | deed if seen[name] < RARE * count else found
+    return found
 
 
 def examples(joined: DataFrame, ds: date) -> DataFrame:

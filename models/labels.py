@@ -78,6 +78,11 @@ def label_names(labels: Iterable[Label] = LABELS) -> tuple[str, ...]:
     return tuple(label.name for label in labels)
 
 
+def binary_labels() -> tuple[Label, ...]:
+    """Returns the labels that are 0 or 1, in order."""
+    return tuple(label for label in LABELS if label.kind == "binary")
+
+
 def label_named(name: str, where: str = "models/labels.py") -> Label:
     """Returns the label `name`; raises UsageError where there is none, with `where` it was asked for."""
     for label in LABELS:

@@ -101,7 +101,8 @@ def fit(
     Same arguments: same ranker, whatever `threads`.
     """
     slices = time_slices(examples)
-    constants = {head.name: _constant(*slices.of(examples.label(head.label)), head) for head in heads}
+    weight = examples.weight[slices.train]
+    constants = {head.name: _constant(*slices.of(examples.label(head.label)), weight, head) for head in heads}
     learning = tuple(head for head in heads if constants[head.name] is None)
     withheld = {head.averaged for head in heads if head.averaged}
     may_split = {"feature_contri": [float(name not in withheld) for name in features]} if withheld else {}
@@ -172,15 +173,19 @@ def _taken(examples: Examples | ExamplesInFile, rows: NDArray[np.intp]) -> NDArr
     return examples.features.take(rows) if isinstance(examples, ExamplesInFile) else examples.features[rows]
 
 
-def _constant(train: NDArray[np.float32], stop: NDArray[np.float32], head: Head) -> float | None:
-    """Returns what to predict where there is nothing to learn from, else None."""
-    seen = train[~np.isnan(train)]
+def _constant(
+    train: NDArray[np.float32], stop: NDArray[np.float32], weight: NDArray[np.float32], head: Head
+) -> float | None:
+    """Returns what to predict where there is nothing to learn from, else None; `weight` is that of the rows `train`."""
+    there = ~np.isnan(train)
+    seen, counted = train[there], weight[there].astype(np.float64)
     if seen.size and np.ptp(seen) > 0 and not np.isnan(stop).all():
         return None
     if not seen.size:
         return 0.0
     # Jeffreys' prior, half a row of either label: never having been seen is no proof of never happening.
-    return float((seen.sum() + 0.5) / (seen.size + 1)) if head.kind == "binary" else float(seen.mean())
+    total, rows = float(seen @ counted), float(counted.sum())
+    return (total + 0.5) / (rows + 1) if head.kind == "binary" else total / rows
 
 
 def _leaves(train: NDArray[np.float32], head: Head, most: int) -> int:

@@ -24,6 +24,7 @@ LOOPBACK = "127.0.0.1"
 BIN = Path(sys.executable).parent
 
 TASK_STARTS = re.compile(r"\[DAG TEST\] starting task_id=(\w+)")
+SKIPPED = re.compile(r"Skipping task\.")
 ALERT = re.compile(r"ALERT owner=\S+ dag=\S+ task=(\w+)")
 JOB_LINE = re.compile(r"^\S+ \[\w+ *\] (.*?) +\[airflow\.task\.hooks\.[\w.]+SparkSubmitHook\]")
 REPORTED = re.compile(r"^\d\d:\d\d:\d\d (?!WARN|ERROR|── )")
@@ -167,6 +168,8 @@ def _follow(output: Iterable[str], log: TextIO) -> _Told:
             print(f"── {told.task}", flush=True)
         elif alert := ALERT.search(line):
             told.failed = alert.group(1)
+        elif SKIPPED.search(line):
+            print(f"   skipped: {''.join(told.why[:1]).removeprefix('error: ')}", flush=True)
         elif said := JOB_LINE.match(line):
             _take(told, said.group(1))
         elif raised := RAISED.match(line):

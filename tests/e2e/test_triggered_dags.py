@@ -17,6 +17,7 @@ from core.settings import Settings, with_home
 from core.store import open_store
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
+from core.tables.refreshed_feeds import TABLE as REFRESHED_FEEDS
 from jobs._publications import ledger
 from jobs._registry import all_jobs
 from models.handoff import current
@@ -65,6 +66,19 @@ def test_rollback_serves_earlier_feeds_again_and_the_ledger_has_the_reason(twice
     assert _served(twice) == 1
     newest = ledger(Lake(twice.lake), "for_you")[-1]
     assert (newest["number"], newest["action"], newest["origin"], newest["reasons"]) == (3, "rolled_back", 1, [said])
+
+
+def test_an_hour_of_a_day_whose_night_is_not_served_is_skipped_and_says_so(
+    twice: Settings, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = NEXT + timedelta(days=1)
+    run_dag("hourly_refresh", {"ds": str(later), "hour": 12, "logs_dir": str(logs)}, twice)
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2:] == [
+        "── refresh_feeds",
+        f"   skipped: not the feeds of {NEXT} are served but publication 2, of {NIGHT}: it stays as it is",
+    ]
+    assert not Lake(twice.lake).days(REFRESHED_FEEDS)
 
 
 def test_a_day_of_the_closed_loop_makes_the_next_day_s_logs_of_its_feeds(

@@ -17,8 +17,9 @@ from models import labels
 from models.heads import HEADS
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
+DEEDS = ("long_view", "share", "comment")
 FIRST = date(2026, 1, 1)
 SETTINGS = SplitSettings(test_days=2, validate_days=2, warm_up_days=1, embargo_hours=2, train_rows_at_most=0)
 
@@ -82,10 +83,17 @@ def test_a_feed_shown_before_publication_is_the_night_before_s(parts: dict[tuple
         assert snapshot < date(2026, 1, day), f"{part} row of day {day} sees its own day"
 
 
-def test_a_sample_stands_for_all_rows_of_its_part(spark: SparkSession) -> None:
-    rows = spark.range(20_000).selectExpr(
-        "id user_id", "id % 97 video_id", "timestamp_seconds(id) shown_at", "if(id < 16000, 'train', 'test') part"
+def impressions_of(spark: SparkSession, **every: int) -> DataFrame:
+    """16,000 impressions of part train and 4,000 of test; deed `name` came of each `every`-th, other deeds of none."""
+    deeds = [label.sql for label in labels.binary_labels()]
+    return spark.range(20_000).selectExpr(
+        *("id user_id", "id % 97 video_id", "timestamp_seconds(id) shown_at", "if(id < 16000, 'train', 'test') part"),
+        *(f"id % {every[deed]} = 0 {deed}" if deed in every else f"cast(null as boolean) {deed}" for deed in deeds),
     )
+
+
+def test_a_sample_stands_for_all_rows_of_its_part(spark: SparkSession) -> None:
+    rows = impressions_of(spark, is_long_view=3)
     found = {
         row["part"]: row
         for row in sampled(rows, 4_000, 16_000).groupBy("part").agg({"weight": "sum", "part": "count"}).collect()
@@ -94,3 +102,24 @@ def test_a_sample_stands_for_all_rows_of_its_part(spark: SparkSession) -> None:
     assert found["train"]["sum(weight)"] == pytest.approx(16_000, rel=0.1)
     assert found["test"]["count(part)"] == found["test"]["sum(weight)"] == 4_000
     assert sampled(rows, 0, 16_000).count() == 20_000
+
+
+def test_a_sample_keeps_what_is_rare_and_no_rate_moves(spark: SparkSession) -> None:
+    rows = impressions_of(spark, is_long_view=3, is_share=100, is_comment=160)
+    train = sampled(rows, 4_000, 16_000).where("part = 'train'").cache()
+    assert train.count() == pytest.approx(4_000, rel=0.1)
+    assert train.where("is_share or is_comment").count() == 160 + 100 - 20, "not every rare row was kept"
+    rates = train.selectExpr("sum(weight) rows", *(f"sum(if(is_{name}, weight, 0)) {name}" for name in DEEDS)).first()
+    assert rates is not None
+    assert rates["rows"] == pytest.approx(16_000, rel=0.1)
+    assert (rates["share"], rates["comment"]) == (160, 100)
+    assert rates["long_view"] == pytest.approx(16_000 / 3, rel=0.1)
+
+
+def test_rare_rows_take_no_more_than_half_of_the_places(spark: SparkSession) -> None:
+    rows = impressions_of(spark, is_share=60, is_comment=70, is_follow=80)
+    rare = "is_share or is_comment or is_follow"
+    train = sampled(rows, 400, 16_000).where("part = 'train'").cache()
+    assert train.where(rare).count() == pytest.approx(200, rel=0.2)
+    there = rows.where("part = 'train'").where(rare).count()
+    assert train.where(rare).selectExpr("sum(weight)").first()[0] == pytest.approx(there, rel=0.2)
