@@ -7,8 +7,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from core.errors import MissingDataError, UsageError
-from core.job import Job, JobContext
+from core.job import Job, JobContext, log
 from core.settings import SplitSettings
+from core.tables.examinations import TABLE as EXAMINATIONS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.training_examples import TABLE as TRAINING_EXAMPLES
 from core.tables.videos import TABLE as VIDEOS
@@ -20,7 +21,12 @@ from models.labels import binary_labels, label_sql
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from models.examination import Examination
+
+EXAMINED_SLOTS = 50_000
+"""Random slots, about, that examination is learnt from at most."""
 LONGEST_HISTORY_DAYS = 28
+USER_PARTS = 1 << 20
 RARE = 0.02
 """Share of impressions below which what users do is rare."""
 
@@ -65,7 +71,11 @@ def check_embargo(embargo_hours: int, heads: tuple[Head, ...] = HEADS) -> None:
 
 
 def run(ctx: JobContext) -> None:
-    """Publishes the training examples as of `ctx.ds`; raises as `check_embargo` and `split_days` do."""
+    """Publishes the training examples as of `ctx.ds`, and how much each place is looked at, where random slots tell.
+
+    Raises as `check_embargo` and `split_days` do.
+    """
+    from core.lake import spark_schema
     from features.point_in_time import UPLOAD_COLUMNS, vectors
     from features.session import with_session
     from models.watch_quantile import percentiles, watch_counts, with_percentile
@@ -77,7 +87,8 @@ def run(ctx: JobContext) -> None:
     clock = (ctx.settings.publish_hour, ctx.settings.split.embargo_hours)
     # Counted before rows are drawn: every row of the train part says how long videos are watched.
     watched = watch_counts(dated(impressions, split, *clock))
-    rows = dated(with_session(impressions), split, *clock)
+    found, slots = examination_of(dated(impressions, split, *clock), ctx.settings.seed)
+    rows = dated(with_session(impressions), split, *clock).withColumn("examined", looked(found))
     rows = sampled(rows, ctx.settings.split.train_rows_at_most, int(watched.sum()))
     about = ctx.read(VIDEOS, [ctx.ds]).select("video_id", *UPLOAD_COLUMNS)
     rows = rows.join(about, on="video_id", how="left").cache()
@@ -88,6 +99,43 @@ def run(ctx: JobContext) -> None:
     joined = with_percentile(vectors(rows, known), percentiles(watched))
     ctx.publish(TRAINING_EXAMPLES, examples(joined, ctx.ds))
     rows.unpersist()
+    told = zip(found.first, found.estimates, strict=True) if found else ()
+    curve = [(place, one.value, one.low, one.high, slots, ctx.ds) for place, one in told]
+    ctx.publish(EXAMINATIONS, ctx.spark.createDataFrame(curve, spark_schema(EXAMINATIONS)))
+
+
+def examination_of(rows: DataFrame, seed: int) -> tuple[Examination | None, int]:
+    """Returns examination by place in the random slots of part train of `rows`, None where they are too few to tell,
+    and the slots: all, or those of some users."""
+    from pyspark.sql import functions as F
+
+    from models.examination import examination
+
+    slots = rows.where("part = 'train' and is_random and position is not null")
+    share = min(1.0, EXAMINED_SLOTS / max(1, slots.count()))
+    # Users whole, since places are compared within them.
+    of_user = F.pmod(F.xxhash64(F.lit("examination"), "user_id"), F.lit(USER_PARTS)) < share * USER_PARTS
+    found = slots.where(of_user).select("user_id", "position", "is_long_view").toArrow().sort_by("user_id")
+    user, position, outcome = (found[name].to_numpy() for name in ("user_id", "position", "is_long_view"))
+    try:
+        return examination(user, position, outcome, seed), found.num_rows
+    except UsageError as error:
+        log.info("build_training_set: places count as looked at alike, since %s", error.what)
+        return None, found.num_rows
+
+
+def looked(found: Examination | None) -> Column:
+    """Returns how much the `position` of an impression is looked at, null where that is not known."""
+    from pyspark.sql import functions as F
+
+    from models.examination import at_places
+
+    if found is None:
+        return F.lit(None).cast("float")
+    values = at_places(found, found.first[-1])
+    # The last span has no end.
+    of_place = F.element_at(F.array(*map(F.lit, values)), F.least(F.col("position"), F.lit(len(values))))
+    return F.when(F.col("position").isNotNull(), of_place).cast("float")
 
 
 def dated(impressions: DataFrame, split: Split, publish_hour: int, embargo_hours: int) -> DataFrame:
@@ -156,7 +204,7 @@ def _rare(rows: DataFrame, count: int) -> Column:
 def examples(joined: DataFrame, ds: date) -> DataFrame:
     """Returns rows with features and labels in the shape of table training_examples, as of `ds`.
 
-    `joined` has the columns of table impressions and WATCH_PERCENTILE, part, weight, features and popularity.
+    `joined` has the columns of table impressions and WATCH_PERCENTILE, part, weight, examined, features, popularity.
     """
     from pyspark.sql import functions as F
 
@@ -168,6 +216,6 @@ JOB = Job(
     doc=__doc__,
     owner="feed-ranking",
     reads=(IMPRESSIONS, *_knowledge.TABLES),
-    writes=(TRAINING_EXAMPLES,),
+    writes=(TRAINING_EXAMPLES, EXAMINATIONS),
     run=run,
 )

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("reelfeed")
 
 EXPERIMENT = "train_models"
-COLUMNS = ("user_id", "video_id", "shown_at", "snapshot_ds", "part", "features", "labels", "popularity", "weight")
+COLUMNS = (
+    *("user_id", "video_id", "shown_at", "snapshot_ds", "part"),
+    *("features", "labels", "popularity", "weight", "examined"),
+)
 
 
 def run_key(ctx: JobContext) -> str:

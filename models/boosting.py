@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.examined import starts, with_start
 from models.heads import Head
 from models.stored import Stored, binned
 
@@ -23,12 +24,14 @@ class Rows:
     """Impressions to learn from or to stop by.
 
     `features` float32 (rows, features), NaN where unknown; `labels` float32 (rows, heads), NaN where a head's does not
-    apply; `weight` float32 (rows,), logged impressions that a row stands for.
+    apply; `weight` float32 (rows,), logged impressions that a row stands for; `examined` float64 (rows,), how much its
+    place is looked at beside the mean, None where all are alike.
     """
 
     features: NDArray[np.float32]
     labels: NDArray[np.float32]
     weight: NDArray[np.float32]
+    examined: NDArray[np.float64] | None = None
 
     def in_memory(self) -> Rows:
         """Returns the rows themselves."""
@@ -36,7 +39,7 @@ class Rows:
 
     def every(self, first: int, step: int) -> Rows:
         """Returns every `step`-th row from the `first`."""
-        return Rows(self.features[first::step], self.labels[first::step], self.weight[first::step])
+        return Rows(self.features[first::step], *_every(self, first, step))
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,23 @@ class RowsInFile:
     features: Stored
     labels: NDArray[np.float32]
     weight: NDArray[np.float32]
+    examined: NDArray[np.float64] | None = None
 
     def in_memory(self) -> Rows:
         """Returns the same rows, read whole."""
-        return Rows(self.features.block(0, len(self.features)), self.labels, self.weight)
+        return Rows(self.features.block(0, len(self.features)), self.labels, self.weight, self.examined)
 
     def every(self, first: int, step: int) -> Rows:
         """Returns every `step`-th row from the `first`, in memory."""
         places = np.arange(first, len(self.features), step)
-        return Rows(self.features.take(places), self.labels[first::step], self.weight[first::step])
+        return Rows(self.features.take(places), *_every(self, first, step))
+
+
+def _every(
+    rows: Rows | RowsInFile, first: int, step: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64] | None]:
+    examined = None if rows.examined is None else rows.examined[first::step]
+    return rows.labels[first::step], rows.weight[first::step], examined
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,8 @@ class Plan:
     """What to grow: a booster for each of `heads`, in the order of the columns of labels, of at most so many `leaves`.
 
     `features` names the columns of features, `categorical` those that are codes. `parameters` are LightGBM's; at most
-    `rounds` trees are grown, fewer where the loss on the rows to stop by has not fallen for `patience` rounds.
+    `rounds` trees are grown, fewer where the loss on the rows to stop by has not fallen for `patience` rounds. `means`
+    are of each head's labels, over all rows to learn from: what boosting begins at where places differ.
     """
 
     features: tuple[str, ...]
@@ -72,6 +84,7 @@ class Plan:
     parameters: dict[str, Any]
     rounds: int
     patience: int
+    means: tuple[float, ...] = ()
 
 
 Boost = Callable[[Rows | RowsInFile, Rows, Plan], "dict[str, lightgbm.Booster]"]
@@ -94,6 +107,8 @@ def grow(train: Rows | RowsInFile, stop: Rows, plan: Plan) -> dict[str, lightgbm
             dataset.set_label(np.nan_to_num(labels))
             # set_field, since set_weight would skip weights that are all one and so keep the last head's.
             dataset.set_field("weight", np.where(np.isnan(labels), np.float32(0), rows.weight))
+            if rows.examined is not None:
+                dataset.set_init_score(starts(rows.examined, plan.means[place], head.kind))
         objective, metric = LOSS[head.kind]
         boosters[head.name] = lightgbm.train(
             {**plan.parameters, "objective": objective, "metric": metric, "num_leaves": plan.leaves[place]},
@@ -102,6 +117,9 @@ def grow(train: Rows | RowsInFile, stop: Rows, plan: Plan) -> dict[str, lightgbm
             valid_sets=[stop_bins],
             callbacks=[lightgbm.early_stopping(plan.patience, verbose=False)],
         )
+        if train.examined is not None:
+            [start] = starts(np.ones(1), plan.means[place], head.kind)
+            with_start(boosters[head.name], float(start))
     return boosters
 
 

@@ -36,6 +36,12 @@ class Examination:
     estimates: tuple[Estimate, ...]
 
 
+def at_places(found: Examination, places: int) -> list[float]:
+    """Returns the examination of places 1 to `places`."""
+    span = np.searchsorted(found.first, np.arange(1, places + 1), side="right") - 1
+    return [found.estimates[each].value for each in span]
+
+
 def examination(
     user: NDArray[np.int64], position: NDArray[np.int64], outcome: NDArray[np.bool_], seed: int
 ) -> Examination:

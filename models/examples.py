@@ -25,7 +25,7 @@ class Outcomes:
     `labels` float32 (rows, labels), NaN where one does not apply, their names being `label_names`; `user`, `video`
     int64 (rows,); `shown_at` int64 (rows,), microseconds since 1970; `snapshot` int32 (rows,), days since 1970; `part`
     int8 (rows,), an index into PARTS; `popularity` float64 (rows,); `weight` float32 (rows,), logged impressions that a
-    row stands for.
+    row stands for; `examined` float32 (rows,), how much its place is looked at, NaN where unknown, or None.
     """
 
     labels: NDArray[np.float32]
@@ -37,6 +37,7 @@ class Outcomes:
     popularity: NDArray[np.float64]
     weight: NDArray[np.float32]
     label_names: tuple[str, ...]
+    examined: NDArray[np.float32] | None = None
 
     def label(self, name: str) -> NDArray[np.float32]:
         """Returns the label `name`, float32 (rows,); raises ContractError for one that these rows were read without."""
@@ -137,6 +138,7 @@ def _outcomes(
         "popularity": _numbers(table, "popularity")[order],
         "weight": _numbers(table, "weight")[order],
         "label_names": labels,
+        "examined": _numbers(table, "examined", pa.float32())[order],
     }
     return fields, order
 

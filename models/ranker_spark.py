@@ -78,7 +78,7 @@ def _deal(train: Rows | RowsInFile, stop: Rows, folder: str, workers: int) -> No
     for name in (*map(str, range(workers)), "stop"):
         rows = stop if name == "stop" else train.every(int(name), workers)
         with store.open_output_stream(posixpath.join(base, f"{name}.npz")) as file:
-            np.savez(file, features=rows.features, labels=rows.labels, weight=rows.weight)
+            np.savez(file, **{name: array for name, array in vars(rows).items() if array is not None})
 
 
 def _dealt(folder: str, name: str) -> Rows:

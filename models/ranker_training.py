@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models import calibration
 from models.boosting import Boost, Plan, Rows, RowsInFile, grow
 from models.calibration import Calibration
+from models.examined import to_mean
 from models.examples import PARTS, Examples, ExamplesInFile, Outcomes, at_scoring
 from models.heads import Head
 from models.lift import lift
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import lightgbm
 
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", np.float32, np.float64)
 Curve = tuple[Floats, Floats, Floats]
 
 ROUNDS = 200
@@ -109,10 +111,14 @@ def fit(
     parameters = {**parameters, **may_split, "seed": seed, "num_threads": threads}
     most = int(parameters["num_leaves"])
     leaves = tuple(_leaves(examples.label(head.label)[slices.train], head, most) for head in learning)
-    plan = Plan(features, categorical, learning, leaves, parameters, rounds, PATIENCE)
-    boosters = boost(*_rows(examples, slices, learning), plan) if learning else {}
+    means = tuple(_mean(examples.label(head.label)[slices.train], weight) for head in learning)
+    plan = Plan(features, categorical, learning, leaves, parameters, rounds, PATIENCE, means)
+    train, stop = _rows(examples, slices, learning)
+    boosters = boost(train, stop, plan) if learning else {}
     held_out = at_scoring(_taken(examples, slices.calibrate), neutral)
     models, reports, notes = [], [], []
+    if train.examined is not None:
+        notes.append("places differ in how much they are looked at (table examinations): boosting begins there")
     for head in heads:
         labels = examples.label(head.label)
         constant, booster = constants[head.name], boosters.get(head.name)
@@ -142,7 +148,7 @@ class Slices:
     stop: NDArray[np.intp]
     calibrate: NDArray[np.intp]
 
-    def of(self, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def of(self, values: NDArray[Number]) -> tuple[NDArray[Number], NDArray[Number]]:
         """Returns what of `values`, one or a row of them per example, is to learn from and to stop by."""
         return values[self.train], values[self.stop]
 
@@ -162,10 +168,18 @@ def _rows(
 ) -> tuple[Rows | RowsInFile, Rows]:
     labels = np.column_stack([examples.label(head.label) for head in heads])
     (train_labels, stop_labels), (train_weight, stop_weight) = slices.of(labels), slices.of(examples.weight)
-    stop = Rows(_taken(examples, slices.stop), stop_labels, stop_weight)
+    looked = None if examples.examined is None else to_mean(examples.examined, examples.weight)
+    train_looked, stop_looked = (None, None) if looked is None else slices.of(looked)
+    stop = Rows(_taken(examples, slices.stop), stop_labels, stop_weight, stop_looked)
+    outcomes = (train_labels, train_weight, train_looked)
     if isinstance(examples, ExamplesInFile):
-        return RowsInFile(examples.features.part(0, slices.train.stop), train_labels, train_weight), stop
-    return Rows(examples.features[slices.train], train_labels, train_weight), stop
+        return RowsInFile(examples.features.part(0, slices.train.stop), *outcomes), stop
+    return Rows(examples.features[slices.train], *outcomes), stop
+
+
+def _mean(labels: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
+    there = ~np.isnan(labels)
+    return float(np.average(labels[there], weights=weight[there]))
 
 
 def _taken(examples: Examples | ExamplesInFile, rows: NDArray[np.intp]) -> NDArray[np.float32]:

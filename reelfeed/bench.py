@@ -135,8 +135,9 @@ def _watch(pid: int, peak: list[int], done: threading.Event) -> None:
         total = 0
         try:
             for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-                total += process.memory_info().rss
-        except psutil.NoSuchProcess:
+                # What processes share counts once: Java's copy of itself, as it starts another program, is no memory.
+                total += process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         peak[0] = max(peak[0], total)
 

@@ -93,11 +93,13 @@ def _lived(settings: Settings, recipe: Recipe, days: int, folder: Path) -> Itera
         here, logs = _at(settings, own / "home"), str(own / "logs")
         yield figures(last, logs)
         for day in (last + timedelta(days=i) for i in range(days + 1)):
-            jobs = (*LEARNING, *PUBLISHING) if day == last else (*HISTORY_JOBS, *LEARNING, *PUBLISHING)
             if day > last:
                 write_days(WORLD, logs, [day])
                 yield figures(day, logs)
-            run_jobs(all_jobs(), jobs, Request(day, day, recipe, "simulated", logs), here)
+            request, history = Request(day, day, recipe, "simulated", logs), HISTORY_JOBS if day > last else ()
+            # One after the other: no table tells that feeds are scored by who was promoted.
+            run_jobs(all_jobs(), (*history, *LEARNING), request, here)
+            run_jobs(all_jobs(), PUBLISHING, request, here)
 
 
 def _at(settings: Settings, home: Path) -> Settings:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from models.boosting import Boost
-
     Floats = NDArray[np.float64]
 
 PLACE = "session__position"
@@ -64,25 +62,17 @@ def _weighed(learnt: Traffic) -> Traffic:
     return replace(learnt, rows=replace(learnt.rows, weight=weight))
 
 
-def _examined(learnt: Traffic, seed: int) -> Boost:
-    import numpy as np
-
-    from models.examination import examination
-    from models.examined import growing
-
-    drawn = _random(learnt).rows
-    place = drawn.features[:, feature_names().index(PLACE)].astype(np.int64)
-    return growing(examination(drawn.user, place, drawn.label("long_view") > 0, seed), PLACE)
+def _alike(learnt: Traffic) -> Traffic:
+    return replace(learnt, rows=replace(learnt.rows, examined=None))
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is learnt: `head`, from `rows` of those to fit on, by all features but `without`, grown by their `boost`."""
+    """What is learnt: `head`, from `rows` of those to fit on, by all features but `without`."""
 
     head: Head = LONG_VIEW
     rows: Callable[[Traffic], Traffic] = _every
     without: str = ""
-    boost: Callable[[Traffic, int], Boost] | None = None
 
 
 def _as_predicted(predicted: Floats, learnt: Traffic, judged: Traffic) -> Floats:
@@ -111,9 +101,14 @@ class Way:
 
 WAYS: Mapping[str, tuple[Way, ...]] = {
     "position": (
-        Way("the place as a feature, neutral at scoring: served", "long_view", Lesson()),
-        Way("no word of the place", "long_view", Lesson(without=PLACE)),
-        Way("examination learnt from random slots, inside the loss", "long_view", Lesson(boost=_examined)),
+        Way("boosting begins at examination, the place is a feature: served", "long_view", Lesson()),
+        Way("the place as a feature alone", "long_view", Lesson(rows=_alike)),
+        Way("no word of the place", "long_view", Lesson(rows=_alike, without=PLACE)),
+        Way("boosting begins at examination, the place is no feature", "long_view", Lesson(without=PLACE)),
+    ),
+    "position, by time watched": (
+        Way("boosting begins at examination, the place is a feature: served", "interest", Lesson(PERCENTILE)),
+        Way("the place as a feature alone", "interest", Lesson(PERCENTILE, rows=_alike)),
     ),
     "exposure": (
         Way("all slots as they were logged: served", "long_view", Lesson()),
@@ -186,6 +181,5 @@ def _predicted(settings: Settings, lesson: Lesson, learnt: Traffic, judged: Traf
     rows = lesson.rows(learnt).rows
     rows = replace(rows, features=np.ascontiguousarray(rows.features[:, places]))
     features = np.ascontiguousarray(judged.rows.features[:, places])
-    boost = lesson.boost(learnt, settings.seed) if lesson.boost else None
-    rankers = [refit(settings, rows, columns, settings.seed + seed, lesson.head, boost) for seed in range(seeds)]
+    rankers = [refit(settings, rows, columns, settings.seed + seed, lesson.head) for seed in range(seeds)]
     return [ranker.predict(features)[:, 0] for ranker in rankers]

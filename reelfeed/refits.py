@@ -17,7 +17,6 @@ from models.heads import HEADS, head_labels
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.boosting import Boost
     from models.examples import Examples
     from models.heads import Head
     from models.metrics import ListSums
@@ -42,10 +41,8 @@ def refit(
     columns: Sequence[str],
     seed: int,
     head: Head | None = None,
-    boost: Boost | None = None,
 ) -> Ranker:
     """Returns a ranker of one `head`, by default long_view; the features of `train` are `columns`, in order."""
-    from models.boosting import grow
     from models.ranker_training import fit
 
     neutral = {feature_names()[place]: value for place, value in neutral_values().items()}
@@ -58,7 +55,6 @@ def refit(
         neutral={place: neutral[name] for place, name in enumerate(columns) if name in neutral},
         seed=seed,
         threads=settings.threads,
-        boost=boost or grow,
     )
     return ranker
 

@@ -15,6 +15,13 @@ TABLE = Table(
         ),
         Column("part", "string", "Part of the time split.", choices=("train", "validate", "test")),
         Column("weight", "float", "Logged impressions that this one stands for: more than 1 where rows were sampled."),
+        Column(
+            "examined",
+            "float",
+            "How much its place is looked at beside the first (table examinations); null where that is not known.",
+            nullable=True,
+            minimum=0.0,
+        ),
         Column("features", "array<float>", "Feature values in the order of features.catalog; NaN where unknown."),
         Column("labels", "array<float>", "Labels in the order of models.labels; NaN where one does not apply."),
         Column("popularity", "double", "The video's smoothed long-view rate in that snapshot: the baseline to beat."),

@@ -1,56 +1,88 @@
+"""Where places differ in how much they are looked at, boosters tell what a video would bring at any place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from models.boosting import Plan, Rows
+from models.boosting import Plan, Rows, RowsInFile, grow
 from models.calibration import NONE
 from models.estimate import Estimate
-from models.examination import Examination
-from models.examined import at_places, derivatives, growing, loss
+from models.examination import Examination, at_places
+from models.examined import starts, to_mean
 from models.heads import HEADS
 from models.ranker import HeadModel, Ranker, trees
+from models.stored import Stored
 
 FOUND = Examination((1, 2, 5), (Estimate(1.0, 1.0, 1.0), Estimate(0.6, 0.5, 0.7), Estimate(0.2, 0.1, 0.3)))
-LONG_VIEW = next(head for head in HEADS if head.name == "long_view")
-
-
-@given(st.floats(-6, 6), st.sampled_from([0.0, 1.0]), st.floats(0.05, 1.0))
-def test_the_slope_is_the_derivative_of_the_loss(raw: float, label: float, examined: float) -> None:
-    step = 1e-5
-    at = (np.array([label]), np.array([examined]))
-    slope, curvature = derivatives(np.array([raw]), *at)
-    numeric = (loss(np.array([raw + step]), *at) - loss(np.array([raw - step]), *at)) / (2 * step)
-    assert np.allclose(slope, numeric, atol=1e-6)
-    assert curvature[0] > 0
-
-
-def test_a_row_that_is_surely_looked_at_has_the_log_loss_of_any_binary_head() -> None:
-    raw, label = np.array([-2.0, 0.3, 1.5]), np.array([1.0, 0.0, 1.0])
-    chance = 1 / (1 + np.exp(-raw))
-    slope, curvature = derivatives(raw, label, np.ones(3))
-    assert np.allclose(slope, chance - label)
-    assert np.allclose(curvature, chance * (1 - chance))
+LONG_VIEW, WATCHED = (next(head for head in HEADS if head.name == name) for name in ("long_view", "watch_debiased"))
+PARAMETERS = {"learning_rate": 0.2, "verbosity": -1, "num_threads": 1, "seed": 1, "deterministic": True}
+PARAMETERS |= {"min_data_in_leaf": 200}
+LOOKED = np.array(at_places(FOUND, 5))
 
 
 def test_places_have_the_examination_of_their_span() -> None:
-    assert at_places(FOUND, np.array([1, 2, 4, 5, 90])).tolist() == [1.0, 0.6, 0.6, 0.2, 0.2]
+    assert at_places(FOUND, 7) == [1.0, 0.6, 0.6, 0.6, 0.2, 0.2, 0.2]
 
 
-def test_boosters_tell_what_a_looked_at_video_would_bring_though_good_ones_stand_where_few_look() -> None:
+@given(st.lists(st.floats(0.1, 1.0), min_size=2, max_size=9), st.floats(0.01, 0.9))
+def test_rows_begin_at_the_rate_of_their_place_and_on_average_at_that_of_all(looked: list[float], rate: float) -> None:
+    weight = np.ones(len(looked), np.float32)
+    beside = to_mean(np.array(looked, np.float32), weight)
+    if beside is None:
+        assert len({np.float32(one) for one in looked}) == 1
+        return
+    assert beside.mean() == pytest.approx(1.0)
+    assert starts(beside, rate, "regression").mean() == pytest.approx(rate)
+    begun = 1 / (1 + np.exp(-starts(beside, rate, "binary")))
+    assert np.allclose(begun, np.minimum(beside * rate, 1 - 1e-6))
+
+
+def test_a_place_that_is_not_known_counts_as_the_mean() -> None:
+    beside = to_mean(np.array([1.0, np.nan, 0.5], np.float32), np.array([1, 9, 3], np.float32))
+    assert beside is not None
+    assert np.allclose(beside, [1.6, 1.0, 0.8])
+    assert to_mean(np.full(3, np.nan, np.float32), np.ones(3, np.float32)) is None
+
+
+def shown(rows: int) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
+    """Whether videos are good, the place of each and how much it is looked at: good ones stand where few look."""
     draw = np.random.default_rng(5)
-    rows = 40_000
     good = draw.random(rows) < 0.5
     place = np.where(draw.random(rows) < np.where(good, 0.8, 0.2), 5, 1)
-    truth = np.where(good, 0.6, 0.4)
-    came = draw.random(rows) < at_places(FOUND, place) * truth
-    both = np.column_stack([good, place]).astype(np.float32)
-    learnt = Rows(both, came[:, None].astype(np.float32), np.ones(rows, np.float32))
-    parameters = {"learning_rate": 0.2, "verbosity": -1, "num_threads": 1, "seed": 1, "deterministic": True}
-    plan = Plan(("good", "place"), (), (LONG_VIEW,), (4,), parameters, 60, 10)
+    return good, place, LOOKED[place - 1]
 
-    booster = growing(FOUND, "place")(learnt, learnt, plan)["long_view"]
-    ranker = Ranker(plan.features, (), (HeadModel("long_view", "binary", trees(booster), 0.0, NONE),))
-    found = ranker.predict(np.array([[1, 1], [1, 5], [0, 1], [0, 5]], np.float32))[:, 0]
 
-    assert np.allclose(found, [0.6, 0.6, 0.4, 0.4], atol=0.04)
-    assert came[good].mean() < came[~good].mean()
+@pytest.mark.parametrize("in_file", [False, True])
+def test_boosters_tell_good_videos_though_they_stand_where_few_look(tmp_path: Path, in_file: bool) -> None:
+    good, _, looked = shown(40_000)
+    draw = np.random.default_rng(6)
+    truth = np.where(good, 0.3, 0.2)
+    came = draw.random(len(good)) < looked * truth
+    labels = np.column_stack([came, looked * truth]).astype(np.float32)
+    features = np.column_stack([good, draw.random(len(good))]).astype(np.float32)
+    weight = np.ones(len(good), np.float32)
+    stop = Rows(features, labels, weight, to_mean(looked.astype(np.float32), weight))
+    features.tofile(tmp_path / "features")
+    stored = RowsInFile(Stored(tmp_path / "features", *features.shape), labels, weight, stop.examined)
+    means = tuple(float(mean) for mean in labels.mean(axis=0))
+    plan = Plan(("good", "noise"), (), (LONG_VIEW, WATCHED), (4, 4), PARAMETERS, 80, 10, means)
+
+    def predicted(train: Rows | RowsInFile, by: Rows) -> NDArray[np.float64]:
+        boosters = grow(train, by, plan)
+        models = [HeadModel(head.name, head.kind, trees(boosters[head.name]), 0.0, NONE) for head in plan.heads]
+        found: NDArray[np.float64] = Ranker(plan.features, (), tuple(models)).predict(np.eye(2, dtype=np.float32)[:1])
+        other = Ranker(plan.features, (), tuple(models)).predict(np.zeros((1, 2), np.float32))
+        return np.vstack([found, other])
+
+    taught = predicted(stored if in_file else stop, stop)
+    at_mean = np.array([[0.3], [0.2]]) * looked.mean()
+    assert np.allclose(taught, at_mean, atol=0.02)
+    misled = predicted(replace(stop, examined=None), replace(stop, examined=None))
+    assert np.all(misled[0] < misled[1]), "the world of this test misleads nobody"

@@ -103,6 +103,7 @@ def examples(ds: date, seed: int) -> dict[str, Any]:
         "snapshot_ds": [ds - timedelta(days=2)] * ROWS,
         "part": ["test"] * ROWS,
         "weight": np.ones(ROWS, np.float32),
+        "examined": np.ones(ROWS, np.float32),
         "features": list(matrix),
         "labels": list(labels),
         "popularity": np.random.default_rng(seed).random(ROWS),

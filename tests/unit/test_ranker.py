@@ -222,6 +222,7 @@ def stored(parts: list[str], width: int = 2) -> pa.Table:
             "features": pa.array([[float(i)] * (width - 1) + [None] for i in range(count)], pa.list_(pa.float32())),
             "labels": pa.array([range(len(LABELS))] * count, pa.list_(pa.float32())),
             "popularity": [0.5] * count,
+            "examined": pa.array([*range(count - 1), None], pa.float32()),
         }
     )
 
@@ -237,7 +238,7 @@ def test_examples_have_one_order_however_they_were_stored(tmp_path: Path) -> Non
     in_file = examples_in_file(table.to_batches(max_chunksize=1), ("train", "validate"), 2, ("like",), tmp_path)
     assert np.array_equal(in_file.features.block(0, 3), found.features, equal_nan=True)
     assert in_file.user.tolist() == found.user.tolist()
-    for name in ("features", "labels", "user", "video", "shown_at", "snapshot", "part", "popularity"):
+    for name in ("features", "labels", "user", "video", "shown_at", "snapshot", "part", "popularity", "examined"):
         assert np.array_equal(getattr(found, name), getattr(backwards, name), equal_nan=True)
 
 

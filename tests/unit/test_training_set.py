@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from core.errors import MissingDataError, UsageError
 from core.settings import SplitSettings
-from jobs.build_training_set import check_embargo, dated, sampled, split_days
+from jobs import build_training_set
+from jobs.build_training_set import check_embargo, dated, examination_of, looked, sampled, split_days
 from models import labels
 from models.heads import HEADS
 
@@ -123,3 +124,33 @@ def test_rare_rows_take_no_more_than_half_of_the_places(spark: SparkSession) -> 
     assert train.where(rare).count() == pytest.approx(200, rel=0.2)
     there = rows.where("part = 'train'").where(rare).count()
     assert train.where(rare).selectExpr("sum(weight)").first()[0] == pytest.approx(there, rel=0.2)
+
+
+def test_places_are_looked_at_as_random_slots_of_the_train_part_say(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 users see five places ten times over: all of the first is watched, half of the others, but policy's slots
+    and those of later days none."""
+    slots = spark.range(10_000).selectExpr(
+        *("id div 50 user_id", "cast(id % 5 + 1 as int) position", "true is_random", "'train' part"),
+        "id % 5 = 0 or (id div 5) % 2 = 0 is_long_view",
+    )
+    others = slots.withColumn("is_long_view", slots["position"] > 1)
+    others = others.withColumn("is_random", others["user_id"] % 2 == 0)
+    others = others.selectExpr(
+        "user_id", "position", "is_random", "if(is_random, 'test', 'train') part", "is_long_view"
+    )
+    rows = slots.unionByName(others)
+    found, count = examination_of(rows, seed=1)
+    assert found is not None
+    assert count == 10_000
+    assert found.first == (1, 2, 3, 4, 5)
+    assert [one.value for one in found.estimates] == pytest.approx([1.0, 0.5, 0.5, 0.5, 0.5], abs=1e-6)
+
+    places = spark.createDataFrame([(1,), (3,), (90,), (None,)], "position int")
+    assert [row[0] for row in places.select(looked(found)).collect()] == [1.0, 0.5, 0.5, None]
+    assert [row[0] for row in places.select(looked(None)).collect()] == [None] * 4
+
+    assert examination_of(rows.where("not is_random"), seed=1) == (None, 0)
+    monkeypatch.setattr(build_training_set, "EXAMINED_SLOTS", 4_000)
+    assert examination_of(rows, seed=1)[1] == pytest.approx(4_000, rel=0.2)

@@ -122,6 +122,7 @@ def world(ds: date, seed: int, signal: float, refreshed: bool, popular_is_right:
         "snapshot_ds": [frozen + timedelta(days=int(d) - 6) if refreshed or d < 6 else frozen for d in days],
         "part": part,
         "weight": np.ones(ROWS, np.float32),
+        "examined": np.ones(ROWS, np.float32),
         "features": list(matrix),
         "labels": list(labels.astype(np.float32)),
         "popularity": popularity.astype(np.float64),
