@@ -207,8 +207,9 @@ class Lake:
         given, below ds=YYYY-MM-DD, in one commit, or raises.
 
         `validate` sees the written rows and what one pass over them found, and returns all findings; any that says
-        stop raises ContractError and nothing is published. Days whose content is already there, hash for hash, are
-        not written again: then the commit that published the first of them is returned, with all of `days`.
+        stop raises ContractError and nothing is published. Days whose content is already there, hash for hash and
+        column for column, are not written again: then the commit that published the first of them is returned, with
+        all of `days`.
         """
         folder = f"publish={uuid.uuid4().hex}"
         target = posixpath.join(self.path(table), folder)
@@ -226,7 +227,7 @@ class Lake:
                 next_step=f"mend the input or the job {job}, then run it again",
             )
         current = self.partitions(table, days)
-        if self.exists(table) and all(current.get(day) == part for day, part in partitions.items()):
+        if self._has_columns(table) and all(current.get(day) == part for day, part in partitions.items()):
             _remove(target)
             standing = next(publish for publish in self.history(table) if str(days[0]) in publish.days)
             return replace(standing, days=partitions)
@@ -234,6 +235,11 @@ class Lake:
         record = Publish(table.name, -1, job, round(seconds(), 3), partitions, reads, notes)
         version = self._commit(table, folder, target, days, record)
         return Publish(table.name, version, job, record.seconds, partitions, reads, notes)
+
+    def _has_columns(self, table: Table) -> bool:
+        """Returns whether `table` was published with all its columns; nulls of a new one would not change a hash."""
+        there = {field.name for field in self.open(table).schema().fields} if self.exists(table) else set()
+        return there.issuperset(table.column_names)
 
     def _commit(self, table: Table, folder: str, target: str, days: Sequence[date], record: Publish) -> int:
         from deltalake import CommitProperties, DeltaTable, Schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,16 @@ def test_bad_rows_on_the_first_publish_leave_no_table(lake: Lake, spark: SparkSe
     assert not lake.exists(WATCHES)
     with pytest.raises(MissingDataError, match="2026-01-05"):
         lake.read(spark, WATCHES, [MONDAY])
+
+
+def test_a_day_published_before_a_column_came_is_written_again_with_it(lake: Lake, spark: SparkSession) -> None:
+    publish(lake, frame(spark, [row(1), row(2, day=TUESDAY)]), [MONDAY, TUESDAY])
+    added = Column("session", "bigint", "In which session, null where unknown.", nullable=True)
+    now = replace(WATCHES, columns=(*WATCHES.columns, added))
+    rows = spark.createDataFrame([(1, 0.5, [1, 7], "home", None, MONDAY)], spark_schema(now))
+    first = publish(lake, rows, table=now)
+    assert lake.read_arrow(now, [MONDAY, TUESDAY], ["user_id", "session"]).to_pydict()["session"] == [None, None]
+    assert publish(lake, rows, table=now) == first, "the same again changes nothing"
 
 
 def test_another_schema_is_refused_with_every_mismatch(lake: Lake, spark: SparkSession) -> None:
