@@ -69,10 +69,11 @@ def test_rollback_serves_earlier_feeds_again_and_the_ledger_has_the_reason(twice
 
 
 def test_an_hour_of_a_day_whose_night_is_not_served_is_skipped_and_says_so(
-    twice: Settings, logs: Path, capsys: pytest.CaptureFixture[str]
+    twice: Settings, logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     later = NEXT + timedelta(days=1)
-    run_dag("hourly_refresh", {"ds": str(later), "hour": 12, "logs_dir": str(logs)}, twice)
+    shutil.copytree(logs, tmp_path / "logs")
+    run_dag("hourly_refresh", {"ds": str(later), "hour": 12, "logs_dir": str(tmp_path / "logs")}, twice)
     said = capsys.readouterr().out.splitlines()
     assert said[-2:] == [
         "── refresh_feeds",
