@@ -18,7 +18,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Par
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from jinja2 import pass_context
 
-from core.errors import NothingToDoError, unknown
+from core.errors import NothingToDoError, ReelfeedError, UsageError, unknown
 from core.job import Job
 from core.recipe import recipe_names
 from core.settings import ROOT, load_settings
@@ -38,8 +38,12 @@ FIRST_NIGHT = datetime(2020, 1, 1, tzinfo=UTC)
 RETRY_AFTER = timedelta(minutes=1)
 RETRY_AFTER_AT_MOST = timedelta(minutes=10)
 
-FOR_A_PERSON_TO_MEND = (1, 2)
-"""Exit codes of `reelfeed run` that another try would only repeat: a broken contract, a wrong argument."""
+ENDINGS = {
+    **dict.fromkeys((ReelfeedError.exit_code, UsageError.exit_code), AirflowFailException),
+    NothingToDoError.exit_code: AirflowSkipException,
+}
+"""What an exit code of `reelfeed` ends a task with, where another try would only repeat it: a broken contract or a
+wrong argument fail it, nothing to do skips it."""
 
 
 FORMATS = sorted(module.name for module in pkgutil.iter_modules(adapters.__path__) if module.name[0] != "_")
@@ -87,14 +91,10 @@ class RunJob(SparkSubmitOperator):
         try:
             super().execute(context)
         except AirflowException as error:
-            found, said = re.search(r"Error code is: (\d+)", str(error)), str(error)
-            code = int(found.group(1)) if found else 0
-            told = re.search(r"^error: .*", said, re.MULTILINE | re.DOTALL)
-            said = told.group() if told else said
-            if code == NothingToDoError.exit_code:
-                raise AirflowSkipException(said) from error
-            if code in FOR_A_PERSON_TO_MEND:
-                raise AirflowFailException(said) from error
+            code = re.search(r"Error code is: (\d+)", str(error))
+            if code and int(code.group(1)) in ENDINGS:
+                said = re.search(r"^error: .*", str(error), re.MULTILINE | re.DOTALL)
+                raise ENDINGS[int(code.group(1))](said.group() if said else str(error)) from error
             raise
 
 
@@ -108,7 +108,7 @@ class RunCommand(BaseOperator):
         self.application_args = application_args
 
     def execute(self, context: Context) -> None:
-        """Runs the command; raises AirflowFailException for a fault to mend, AirflowException for one to try again."""
+        """Runs the command; raises as RunJob does."""
         strangers = misspelt(context["dag_run"].conf or {}, self.dag.params)
         if strangers:
             raise AirflowFailException(f"unknown params {', '.join(strangers)}; there are {', '.join(self.dag.params)}")
@@ -118,7 +118,7 @@ class RunCommand(BaseOperator):
         )
         log.info("%s", done.stdout)
         if done.returncode:
-            fault = AirflowFailException if done.returncode in FOR_A_PERSON_TO_MEND else AirflowException
+            fault = ENDINGS.get(done.returncode, AirflowException)
             raise fault("".join(done.stdout.rpartition("error: ")[1:]) or f"exit code {done.returncode}")
 
 

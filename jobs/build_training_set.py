@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from core.errors import MissingDataError, UsageError
@@ -112,10 +114,12 @@ def examination_of(rows: DataFrame, seed: int) -> tuple[Examination | None, int]
     from models.examination import examination
 
     slots = rows.where("part = 'train' and is_random and position is not null")
+    slots = slots.select("user_id", "position", "is_long_view").cache()
     share = min(1.0, EXAMINED_SLOTS / max(1, slots.count()))
     # Users whole, since places are compared within them.
     of_user = F.pmod(F.xxhash64(F.lit("examination"), "user_id"), F.lit(USER_PARTS)) < share * USER_PARTS
-    found = slots.where(of_user).select("user_id", "position", "is_long_view").toArrow().sort_by("user_id")
+    found = slots.where(of_user).toArrow().sort_by("user_id")
+    slots.unpersist()
     user, position, outcome = (found[name].to_numpy() for name in ("user_id", "position", "is_long_view"))
     try:
         return examination(user, position, outcome, seed), found.num_rows
@@ -180,8 +184,7 @@ def sampled(rows: DataFrame, train_rows_at_most: int, train_rows: int) -> DataFr
     is_train, one = F.col("part") == "train", F.lit(1.0).cast("float")
     if not train_rows_at_most or train_rows <= train_rows_at_most:
         return rows.withColumn("weight", one)
-    rare = _rare(rows.where(is_train), train_rows)
-    of_rare = rows.where(is_train & rare).count()
+    rare, of_rare = _rare(rows.where(is_train), train_rows)
     share_of_rare = min(1.0, train_rows_at_most / 2 / max(1, of_rare))
     share_of_rest = (train_rows_at_most - share_of_rare * of_rare) / max(1, train_rows - of_rare)
     share = F.when(rare, F.lit(share_of_rare)).otherwise(F.lit(min(1.0, share_of_rest)))
@@ -189,16 +192,16 @@ def sampled(rows: DataFrame, train_rows_at_most: int, train_rows: int) -> DataFr
     return rows.where(~is_train | (drawn("sample") < share)).withColumn("weight", weight)
 
 
-def _rare(rows: DataFrame, count: int) -> Column:
-    """Returns whether a row has a deed of LABELS that less than RARE of all `count` `rows` have."""
+def _rare(rows: DataFrame, count: int) -> tuple[Column, int]:
+    """Returns whether a row has a deed of LABELS that less than RARE of all `count` `rows` have, and how many do."""
     from pyspark.sql import functions as F
 
     deeds = {label.name: F.coalesce(F.expr(label.sql).cast("boolean"), F.lit(False)) for label in binary_labels()}
-    [seen] = rows.agg(*[F.count_if(deed).alias(name) for name, deed in deeds.items()]).collect()
-    found = F.lit(False)
-    for name, deed in deeds.items():
-        found = found | deed if seen[name] < RARE * count else found
-    return found
+    # One pass: of each combination of deeds, how often it came.
+    seen = rows.groupBy(*[deed.alias(name) for name, deed in deeds.items()]).count().collect()
+    rare = [name for name in deeds if sum(row["count"] for row in seen if row[name]) < RARE * count]
+    had = sum(row["count"] for row in seen if any(row[name] for name in rare))
+    return reduce(or_, [deeds[name] for name in rare], F.lit(False)), had
 
 
 def examples(joined: DataFrame, ds: date) -> DataFrame:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow
     from pyspark.sql import DataFrame
 
+    from features.point_in_time import Knowledge
+
 
 def run(ctx: JobContext) -> None:
     """Publishes table parity for `ctx.ds`: a row for the last night's feeds, one for those made anew on the day after.
@@ -31,14 +33,20 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
 
     before = [day for day in ctx.days_of(FEEDS) if day < ctx.ds]
-    rows = [_compared(ctx, before[-1], FEEDS, before[-1])] if before else []
-    if before and ctx.ds - before[-1] == timedelta(days=1) and ctx.ds in ctx.days_of(REFRESHED_FEEDS):
-        rows.append(_compared(ctx, before[-1], REFRESHED_FEEDS, ctx.ds))
+    rows = list[dict[str, object]]()
+    if before:
+        night = before[-1]
+        feeds = {FEEDS: night}
+        if ctx.ds - night == timedelta(days=1) and ctx.ds in ctx.days_of(REFRESHED_FEEDS):
+            feeds[REFRESHED_FEEDS] = ctx.ds
+        known, _ = _knowledge.knowledge(ctx, [night])
+        of_all = {"recipe": ctx.recipe.name, "feed_ds": night, "changed": _changed(ctx, night), "ds": ctx.ds}
+        rows = [of_all | _compared(ctx, night, known, of, day) for of, day in feeds.items()]
     ctx.publish(PARITY, ctx.spark.createDataFrame(rows, spark_schema(PARITY)))
 
 
-def _compared(ctx: JobContext, night: date, of: Table, day: date) -> dict[str, object]:
-    """Returns the row about table `of` of `day`, whose feeds were scored with the features of `night`."""
+def _compared(ctx: JobContext, night: date, known: Knowledge, of: Table, day: date) -> dict[str, object]:
+    """Returns of the feeds in table `of` of `day`, scored with what was `known` at `night`, how many rows differ."""
     from pyspark.sql import functions as F
 
     from features.point_in_time import vectors
@@ -46,20 +54,15 @@ def _compared(ctx: JobContext, night: date, of: Table, day: date) -> dict[str, o
     feeds = ctx.read(of, [day]).where("features_hash is not null")
     own = feeds.where(F.col("recipe") == ctx.recipe.name)
     served = own.select("user_id", "video_id", "features_hash", F.lit(night).alias("ds"))
-    known, _ = _knowledge.knowledge(ctx, [night])
     rows = _knowledge.feed_rows(served, ctx.read(VIDEOS, [day]), ctx.recipe.surface).cache()
     found = differing(vectors(rows, known)).groupBy().sum("rows", "same").first()
     rows.unpersist()
     total, same = served.count(), (found[1] or 0) if found else 0
     return {
-        "recipe": ctx.recipe.name,
         "table": of.name,
-        "feed_ds": night,
         "rows": total,
         "mismatched": total - same,
         "mismatch_rate": (total - same) / total if total else 0.0,
-        "changed": _changed(ctx, night),
-        "ds": ctx.ds,
     }
 
 

@@ -118,8 +118,7 @@ def grow(train: Rows | RowsInFile, stop: Rows, plan: Plan) -> dict[str, lightgbm
             callbacks=[lightgbm.early_stopping(plan.patience, verbose=False)],
         )
         if train.examined is not None:
-            [start] = starts(np.ones(1), plan.means[place], head.kind)
-            with_start(boosters[head.name], float(start))
+            with_start(boosters[head.name], plan.means[place], head.kind)
     return boosters
 
 

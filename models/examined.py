@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import lightgbm
 
 Floats = NDArray[np.float64]
+Kind = Literal["binary", "regression"]
 
 LEAST = 1e-6
 """Below it, and above 1 less it, no probability is begun at."""
@@ -34,7 +35,7 @@ def to_mean(examined: NDArray[np.float32], weight: NDArray[np.float32]) -> Float
     return np.where(known, examined.astype(np.float64) / mean, 1.0)
 
 
-def starts(examined: Floats, mean: float, kind: Literal["binary", "regression"]) -> Floats:
+def starts(examined: Floats, mean: float, kind: Kind) -> Floats:
     """Returns the raw score (rows,) to begin boosting at: log odds where `kind` is binary.
 
     `examined` is beside its mean, of rows whose labels have the `mean`.
@@ -46,9 +47,10 @@ def starts(examined: Floats, mean: float, kind: Literal["binary", "regression"])
     return begin
 
 
-def with_start(booster: lightgbm.Booster, start: float) -> None:
-    """Adds `start`, the raw score of a row of mean examination, to every leaf of the first tree of `booster`."""
+def with_start(booster: lightgbm.Booster, mean: float, kind: Kind) -> None:
+    """Adds what a row of mean examination begins at to every leaf of the first tree of `booster`."""
     # As LightGBM itself does with the mean of all labels, which it leaves out where rows begin elsewhere.
+    [start] = starts(np.ones(1), mean, kind)
     [first] = booster.dump_model(num_iteration=1)["tree_info"]
     for leaf in range(first["num_leaves"]):
         booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + start)

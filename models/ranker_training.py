@@ -179,7 +179,7 @@ def _rows(
 
 def _mean(labels: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
     there = ~np.isnan(labels)
-    return float(np.average(labels[there], weights=weight[there]))
+    return float(np.average(labels[there].astype(np.float64), weights=weight[there]))
 
 
 def _taken(examples: Examples | ExamplesInFile, rows: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -192,14 +192,14 @@ def _constant(
 ) -> float | None:
     """Returns what to predict where there is nothing to learn from, else None; `weight` is that of the rows `train`."""
     there = ~np.isnan(train)
-    seen, counted = train[there], weight[there].astype(np.float64)
+    seen = train[there]
     if seen.size and np.ptp(seen) > 0 and not np.isnan(stop).all():
         return None
     if not seen.size:
         return 0.0
     # Jeffreys' prior, half a row of either label: never having been seen is no proof of never happening.
-    total, rows = float(seen @ counted), float(counted.sum())
-    return (total + 0.5) / (rows + 1) if head.kind == "binary" else total / rows
+    mean, rows = _mean(train, weight), float(weight[there].sum(dtype=np.float64))
+    return (mean * rows + 0.5) / (rows + 1) if head.kind == "binary" else mean
 
 
 def _leaves(train: NDArray[np.float32], head: Head, most: int) -> int:
