@@ -34,7 +34,8 @@ def bench(parts: Sequence[str], runs: int, users: tuple[int, int]) -> str:
 
     `parts` are of reelfeed.options.BENCHES; `users` are the two sizes of part feeds.
 
-    Seconds are wall time; memory is the largest sum of resident sizes of all processes of a run, seen twice a second.
+    Seconds are wall time; memory is what all processes of a run held at most, seen twice a second, pages they share
+    counted once.
     Raises ReelfeedError where a night fails.
     """
     from reelfeed.bench_export import bench_export
@@ -134,9 +135,11 @@ def _watch(pid: int, peak: list[int], done: threading.Event) -> None:
     while not done.wait(LOOK_EVERY_SECONDS):
         total = 0
         try:
-            for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-                # What processes share counts once: Java's copy of itself, as it starts another program, is no memory.
-                total += process.memory_full_info().pss
+            processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            if sum(process.memory_info().rss for process in processes) <= peak[0]:
+                continue  # The sum below is no larger, and takes the kernel much longer.
+            # What processes share counts once: Java's copy of itself, as it starts another program, is no memory.
+            total = sum(process.memory_full_info().pss for process in processes)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         peak[0] = max(peak[0], total)
