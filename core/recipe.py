@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.config import load
@@ -33,6 +33,7 @@ class _RecipeFile:
     kept: dict[str, int]
     value: dict[str, float]
     rules: tuple[dict[str, Any], ...]
+    varied: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Recipe:
 
     Of these the pre-ranker leaves `scored` to the ranker. `sources` maps a source to the number of candidates asked of
     it per user, `kept` to how many of its first no cut may drop; `value` maps every head to its weight per unit of
-    calibrated prediction; `rules` are applied top to bottom, then `exploration_slots` of a feed, at most, are drawn.
+    calibrated prediction, `varied` those whose weight is drawn for each user to the share by which it may differ;
+    `rules` are applied top to bottom, then `exploration_slots` of a feed, at most, are drawn.
     """
 
     name: str
@@ -56,11 +58,14 @@ class Recipe:
     kept: dict[str, int]
     value: dict[str, float]
     rules: tuple[RuleUse, ...]
+    varied: dict[str, float] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
         """Twelve hex digits that change when any decision of the recipe does."""
         content = {key: value for key, value in asdict(self).items() if key not in ("doc", "owner")}
+        if not self.varied:
+            del content["varied"]  # Recipes that vary nothing keep the hash of before there was such a thing.
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -61,13 +61,15 @@ def _lesson(ctx: JobContext, asked: DataFrame, known: Knowledge, ranker: Ranker)
     from features.point_in_time import vectors
     from models.prerank import TEACHING_USERS, described
     from models.scoring import predicted
+    from models.varied import UserWeights
 
     users = asked.select("user_id").distinct().orderBy(F.xxhash64("user_id", F.lit(ctx.settings.seed)), "user_id")
     drawn = users.limit(TEACHING_USERS).localCheckpoint()
     theirs = asked.join(F.broadcast(drawn), on="user_id", how="left_semi").cache()
     few = described(theirs, known, sorted(ctx.recipe.sources))
     rows = theirs.drop("rank", "sources", "is_kept")
-    ranked = predicted(vectors(rows, known), ranker, ctx.recipe.value).select("user_id", "video_id", "value")
+    scored = predicted(vectors(rows, known), ranker, UserWeights.of_night(ctx.recipe, ctx.ds))
+    ranked = scored.select("user_id", "video_id", "value")
     told = few.join(ranked, on=["user_id", "video_id"], how="inner").orderBy("user_id", "video_id").toArrow()
     theirs.unpersist()
     return told

@@ -29,9 +29,9 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
     from jobs._preranking import preranked
     from models.registry import champion
-    from models.value import check_weights
+    from models.value import check_value
 
-    check_weights(ctx.recipe.value, f"conf/feeds/{ctx.recipe.name}.toml [value]")
+    check_value(ctx.recipe)
     # The champion as the night found it, so that the same night run again scores with the same one.
     serving = champion(ctx.settings, ctx.recipe.name, before=ctx.ds) or champion(ctx.settings, ctx.recipe.name)
     if serving is None:
@@ -61,8 +61,9 @@ def scored(ctx: JobContext, rows: DataFrame, known: Knowledge, is_degraded: bool
 
     from features.point_in_time import vectors
     from models.scoring import predicted
+    from models.varied import UserWeights
 
-    values = predicted(vectors(rows, known), ranker, ctx.recipe.value)
+    values = predicted(vectors(rows, known), ranker, UserWeights.of_night(ctx.recipe, ctx.ds))
     made_of = {
         "is_degraded": is_degraded,
         "model": ranker.model_id,

@@ -80,6 +80,7 @@ def model_card(
         "## Recipe",
         f"`{recipe.name}`, hash `{recipe.hash}`: {recipe.length} videos of {recipe.candidates} candidates; value = "
         + " ".join(f"{weight:+g} {head}" for head, weight in recipe.value.items() if weight)
+        + "".join(f", of {head} ±{share:.0%} from user to user" for head, share in recipe.varied.items())
         + f"; rules {', '.join(use.rule for use in recipe.rules)}.",
     ]
     return "\n".join(f"\n{line}\n" if line.startswith("#") else line for line in lines).strip() + "\n"

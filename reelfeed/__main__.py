@@ -15,7 +15,16 @@ import click
 from core.errors import ReelfeedError, UsageError, unknown
 from core.recipe import load_recipe
 from core.settings import Settings, load_settings
-from reelfeed.options import DAY, ds_option, logs_dir_option, logs_folder, logs_option, recipe_option, request_of
+from reelfeed.options import (
+    DAY,
+    ds_option,
+    logs_dir_option,
+    logs_folder,
+    logs_option,
+    recipe_of,
+    recipe_option,
+    request_of,
+)
 from reelfeed.studies import STUDIES
 
 UNFORESEEN = 70
@@ -201,7 +210,7 @@ def night(settings: Settings, logs: str, logs_dir: str, ds: date | None, recipe:
     """The whole thing once: logs, history, training, then tonight's nightly_feed through Airflow."""
     from reelfeed.night import whole_night
 
-    whole_night(settings, logs, logs_folder(settings, logs, logs_dir), ds, load_recipe(recipe))
+    whole_night(settings, logs, logs_folder(settings, logs, logs_dir), ds, recipe_of(recipe))
 
 
 @cli.command()

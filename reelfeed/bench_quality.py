@@ -144,6 +144,7 @@ def _ranked(ctx: JobContext, candidates: DataFrame, known: Known) -> Lists:
     from models.heads import HEADS
     from models.registry import champion
     from models.scoring import predicted
+    from models.varied import UserWeights
 
     serving = champion(ctx.settings, ctx.recipe.name)
     if serving is None:
@@ -153,7 +154,7 @@ def _ranked(ctx: JobContext, candidates: DataFrame, known: Known) -> Lists:
     rows = _knowledge.feed_rows(of_night, ctx.read(VIDEOS, [known.ds]), ctx.recipe.surface)
     chosen, cost = preranked(ctx, rows.cache(), told, serving[0])
     click.echo(f"pre-ranker: {cost}")
-    scored = predicted(vectors(chosen, told), serving[0], ctx.recipe.value)
+    scored = predicted(vectors(chosen, told), serving[0], UserWeights.of_night(ctx.recipe, known.ds))
     long_view = [head.name for head in HEADS].index("long_view")
     table = scored.select("user_id", "video_id", "value", F.col("predictions")[long_view].alias("p")).toArrow()
     user, video, value, p = (table[name].to_numpy() for name in ("user_id", "video_id", "value", "p"))

@@ -18,6 +18,7 @@ from core.java import OLDEST, java_home, java_version
 from core.java_start import ARCHIVE
 from core.recipe import load_recipe, recipe_names
 from core.settings import ROOT, Settings, load_settings
+from models.value import check_value
 
 LOCK = ROOT / "requirements" / "lock.txt"
 PYTHONS = ((3, 11), (3, 12))
@@ -131,7 +132,7 @@ def _configuration(_: Settings) -> Iterator[Finding]:
     for profile in PROFILES:
         load_settings(profile)
     for recipe in recipe_names():
-        load_recipe(recipe)
+        check_value(load_recipe(recipe))
     yield Finding("configuration", f"profiles {', '.join(PROFILES)}; recipes {', '.join(recipe_names())}")
 
 

@@ -107,8 +107,9 @@ def told(night: UserNight, recipe: Recipe, video_id: int, moved: Mapping[str, Se
         f"  by model {scored['model']}: value {scored['value']:.4f}, {better} of the user's candidates above it",
         f"  on features of snapshot {scored.get('snapshot_version') or 'that was not named then'}",
     ]
+    own = [recipe.value[head] for head in head_names()]
     for place, head in enumerate(head_names()):
-        prediction, weight = scored["predictions"][place], recipe.value[head]
+        prediction, weight = scored["predictions"][place], (scored.get("weights") or own)[place]
         lines.append(f"  {head:15} {prediction:9.4g} × {weight:g} = {prediction * weight:+.4f}")
         lines += [f"      {line}" for line in moved.get(head, ())]
     return [*lines, f"  in all {scored['value']:+.4f}", "", *_slot(night, video_id)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from core.errors import UsageError
-from core.recipe import load_recipe
+from core.recipe import Recipe, load_recipe
 from core.run import Request
 from core.settings import Settings
 
@@ -49,6 +49,15 @@ def logs_folder(settings: Settings, logs: str, logs_dir: str) -> str:
     raise UsageError(f"--logs {logs} needs a folder", next_step="add --logs-dir FOLDER (make: LOGS_DIR=FOLDER)")
 
 
+def recipe_of(name: str) -> Recipe:
+    """Returns the recipe whose work is about to begin; raises UsageError where its file or its weights are wrong."""
+    from models.value import check_value
+
+    recipe = load_recipe(name)
+    check_value(recipe)
+    return recipe
+
+
 def request_of(settings: Settings, ds: date, first: date, recipe: str, logs: str, logs_dir: str) -> Request:
-    """Returns the request of the options ds, from, recipe, logs and logs-dir."""
-    return Request(ds, first, load_recipe(recipe), logs, logs_folder(settings, logs, logs_dir))
+    """Returns the request of the options ds, from, recipe, logs and logs-dir; raises UsageError where one is wrong."""
+    return Request(ds, first, recipe_of(recipe), logs, logs_folder(settings, logs, logs_dir))

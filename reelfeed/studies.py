@@ -146,6 +146,18 @@ def weights(settings: Settings, ds: date, recipe: str, objective: str, tolerance
     click.echo(look_for_weights(settings, load_recipe(recipe), ds, objective, tolerance, trials))
 
 
+@click.command("weight-effects")
+@click.option("--from", "first", type=DAY, required=True, help="First night whose feeds were made with drawn weights.")
+@ds_option
+@recipe_option
+@click.pass_obj
+def weight_effects(settings: Settings, first: date, ds: date, recipe: str) -> None:
+    """Tell what users did who were given more weight of a head, where the recipe draws weights for each user."""
+    from reelfeed.weight_effects import told
+
+    click.echo(told(settings, load_recipe(recipe), first, ds))
+
+
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(["groups", "ladder", "inputs"]))
 @ds_option
@@ -226,5 +238,5 @@ def bench_quality(
 
 STUDIES = (
     *(explain, examination, rules, debiasing, off_policy, closed_loop, ab_plan, weights, ablation, bench),
-    bench_quality,
+    *(weight_effects, bench_quality),
 )

@@ -9,7 +9,7 @@ TABLE = Table(
     columns=(
         Column("user_id", "bigint", "For whom.", minimum=0),
         Column("video_id", "bigint", "Which video.", minimum=0),
-        Column("value", "double", "Sum over heads of prediction times the recipe's weight: the order of the feed."),
+        Column("value", "double", "Sum over heads of prediction times weight: the order of the feed."),
         Column("predictions", "array<double>", "Calibrated prediction per head, in the order of models.heads."),
         Column("features_hash", "bigint", "Fingerprint of the feature vector that was scored."),
         Column("is_degraded", "boolean", "Whether some features were not of this night's snapshots."),
@@ -18,6 +18,12 @@ TABLE = Table(
             "snapshot_version",
             "string",
             "Day and content hash of the features: the same while every table that they were read from holds the same.",
+        ),
+        Column(
+            "weights",
+            "array<double>",
+            "The user's weight per head, in the order of predictions; null where the recipe varies none: the recipe's.",
+            nullable=True,
         ),
     ),
     key=("user_id", "video_id"),

@@ -119,6 +119,7 @@ CHANGES = {
     "kept": {"fresh": 3},
     "sources": {"trending": 1},
     "value": {"like": 1.0},
+    "varied": {"like": 0.2},
     "rules": (RuleUse("seen", {}),),
 }
 

@@ -8,7 +8,7 @@ import pytest
 from core.errors import UsageError
 from core.recipe import load_recipe, recipe_names
 from models.heads import HEADS, head_names
-from models.value import check_weights, values
+from models.value import check_value, check_weights, values
 
 GOOD = dict.fromkeys(head_names(), 0.0) | {"long_view": 1.0, "like": 0.6, "watch_seconds": 0.01, "not_interested": -8.0}
 
@@ -50,6 +50,21 @@ def test_a_weight_of_zero_switches_a_head_off() -> None:
     check_weights(GOOD | {"like": 0.0, "not_interested": 0.0}, "somewhere")
 
 
+@pytest.mark.parametrize(
+    ("varied", "told"),
+    [
+        ({"like": 1.0}, "above 0 and below 1"),
+        ({"like": -0.1}, "above 0 and below 1"),
+        ({"share": 0.2}, "has no weight to vary"),
+        ({"long_veiw": 0.2}, "has no weight to vary"),
+        ({"not_interested": 0.5}, "reaches 60, beyond its limit"),
+    ],
+)
+def test_a_bad_share_to_vary_by_is_named(varied: dict[str, float], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        check_weights(GOOD | {"not_interested": -40.0}, "conf/feeds/for_you.toml", varied=varied)
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_the_recipes_we_ship_are_sound(name: str) -> None:
-    check_weights(load_recipe(name).value, name)
+    check_value(load_recipe(name))
