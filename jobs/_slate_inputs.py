@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.job import JobContext
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from models.slate import Plan
 
-TABLES = (CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS, EMBEDDINGS)
+TABLES = (CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, BLOCKED_AUTHORS, VIDEOS, SOURCE_MODELS, EMBEDDINGS)
 """What a job that makes slates reads."""
 
 
@@ -87,7 +88,8 @@ def inputs_of(
     vectors = video_vectors(ctx.read(EMBEDDINGS), videos) if compared else None
     plan = Plan(steps, recipe.length, exploration, _popular(popular, videos), vectors)
     named = scored.join(sources, on=["user_id", "video_id"], how="left")
-    return SlateInputs(plan, _asking(met, named, videos), met, scored, sources, popular, videos)
+    asking = _asking(met, ctx.read(BLOCKED_AUTHORS), named, videos)
+    return SlateInputs(plan, asking, met, scored, sources, popular, videos)
 
 
 def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
@@ -99,8 +101,8 @@ def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
-def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame:
-    """Returns one row per user: user_id, seen, candidates, as models.slate takes them."""
+def _asking(users: DataFrame, blocked: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame:
+    """Returns one row per user: user_id, seen, blocked, candidates, as models.slate takes them."""
     from pyspark.sql import functions as F
 
     from models.merge import of_source
@@ -110,6 +112,10 @@ def _asking(users: DataFrame, scored: DataFrame, videos: DataFrame) -> DataFrame
     about = ranked.join(F.broadcast(videos), on="video_id", how="inner")
     one = F.struct("value", *COLUMNS)
     lists = about.groupBy("user_id").agg(F.collect_list(one).alias("candidates"))
-    joined = users.select("user_id", "seen").join(lists, on="user_id", how="left")
-    nothing = F.array().cast(lists.schema["candidates"].dataType)
-    return joined.select("user_id", "seen", F.coalesce("candidates", nothing).alias("candidates"))
+    theirs = blocked.groupBy("user_id").agg(F.sort_array(F.collect_list("author_id")).alias("blocked"))
+    joined = users.select("user_id", "seen")
+    for more in (theirs, lists):
+        joined = joined.join(more, on="user_id", how="left")
+        name = more.columns[-1]
+        joined = joined.withColumn(name, F.coalesce(name, F.array().cast(more.schema[name].dataType)))
+    return joined

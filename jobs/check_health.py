@@ -6,6 +6,7 @@ from datetime import date
 
 from core.job import Job, JobContext, log
 from core.table import Table
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.health import TABLE as HEALTH
@@ -17,7 +18,7 @@ from features.catalog import all_groups
 from features.freshness import HOURS_A_DAY
 
 WATCHED = (
-    *(IMPRESSIONS, USERS, VIDEOS, FOLLOWS, SOURCE_MODELS, FEEDS),
+    *(IMPRESSIONS, USERS, VIDEOS, FOLLOWS, BLOCKED_AUTHORS, SOURCE_MODELS, FEEDS),
     *[group.snapshot for group in all_groups().values()],
 )
 

@@ -10,6 +10,7 @@ from core.contract import BadRow
 from core.errors import ContractError
 from core.job import Job, JobContext, log
 from core.registry import declarations
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from core.tables.quarantined_impressions import TABLE as QUARANTINED
@@ -37,7 +38,7 @@ def adapters() -> dict[str, Adapter]:
 
 
 def run(ctx: JobContext) -> None:
-    """Publishes the five tables of facts for the days of `ctx`.
+    """Publishes the six tables of facts for the days of `ctx`.
 
     Raises ContractError where more than MOST_QUARANTINED of the rows are refused, and what the adapter raises.
     """
@@ -47,6 +48,7 @@ def run(ctx: JobContext) -> None:
     ctx.publish(USERS, logs.users)
     ctx.publish(VIDEOS, logs.videos)
     ctx.publish(FOLLOWS, logs.follows)
+    ctx.publish(BLOCKED_AUTHORS, logs.blocked_authors)
     judged = judge(logs.impressions, logs.videos).cache()
     refuse_broken_logs(judged)
     ctx.publish(QUARANTINED, quarantined(judged))
@@ -136,7 +138,7 @@ JOB = Job(
     doc=__doc__,
     owner="feed-data",
     reads=(IMPRESSIONS,),
-    writes=(IMPRESSIONS, QUARANTINED, USERS, VIDEOS, FOLLOWS),
+    writes=(IMPRESSIONS, QUARANTINED, USERS, VIDEOS, FOLLOWS, BLOCKED_AUTHORS),
     run=run,
     spans=True,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.config import load
 from core.job import Job, JobContext, alert, log
 from core.settings import CONF
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -34,7 +35,7 @@ def run(ctx: JobContext) -> None:
     from core.lake import spark_schema
     from models.fallbacks import fallback_lists
 
-    showable = ctx.read(VIDEOS).where(SHOWABLE).select("video_id")
+    showable = ctx.read(VIDEOS).where(SHOWABLE).select("video_id", "author_id")
     users = ctx.read(USERS).select("user_id", "activity")
     lists = fallback_lists(ctx.read(SOURCE_MODELS), users, showable, ctx.recipe.length)
     named = lists.select(F.lit(ctx.recipe.name).alias("recipe"), "*", F.lit(ctx.ds).alias("ds"))
@@ -61,7 +62,8 @@ def _checked(ctx: JobContext, showable: DataFrame, users: DataFrame) -> list[Che
 
     feeds = ctx.read(FEEDS).where(F.col("recipe") == ctx.recipe.name)
     met = ctx.read_window(IMPRESSIONS, DAYS - 1).select("user_id", "video_id").distinct()
-    return checked(feeds, met, users, showable, ctx.recipe.length, load(Limits, CONF / "publish.toml"))
+    limits = load(Limits, CONF / "publish.toml")
+    return checked(feeds, met, users, showable, ctx.read(BLOCKED_AUTHORS), ctx.recipe.length, limits)
 
 
 def decide(
@@ -104,7 +106,7 @@ JOB = Job(
     name="publish_feeds",
     doc=__doc__,
     owner="feed-ranking",
-    reads=(FEEDS, IMPRESSIONS, USERS, VIDEOS, SOURCE_MODELS, PUBLICATIONS),
+    reads=(FEEDS, IMPRESSIONS, USERS, BLOCKED_AUTHORS, VIDEOS, SOURCE_MODELS, PUBLICATIONS),
     writes=(FALLBACK_FEEDS, PUBLICATIONS),
     run=run,
 )

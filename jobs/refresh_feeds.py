@@ -16,6 +16,7 @@ from core.config import load
 from core.errors import ContractError
 from core.job import Job, JobContext, log
 from core.settings import CONF
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -74,7 +75,7 @@ def run(ctx: JobContext) -> None:
     every = old.unionByName(_scored(night, new, videos)).localCheckpoint()
     inputs = inputs_of(night, met, every, sources, lists[FALLBACK], videos)
     feed, _ = made(night, inputs)
-    _check(ctx, feed, shown, users, videos)
+    _check(ctx, feed, shown, users, videos, night.read(BLOCKED_AUTHORS))
     told = {"hour": hour, "publication": edition["number"], "valid_from": begin_of(ctx), "ds": ctx.ds}
     rows = feed.withColumns({name: F.lit(value) for name, value in told.items()}).select(*REFRESHED_FEEDS.column_names)
     if ctx.ds in ctx.days_of(REFRESHED_FEEDS):
@@ -158,13 +159,16 @@ def _scored(night: JobContext, new: DataFrame, videos: DataFrame) -> DataFrame:
     return scored(night, asked.localCheckpoint(), known, bool(late), ranker)
 
 
-def _check(ctx: JobContext, feed: DataFrame, shown: DataFrame, users: DataFrame, videos: DataFrame) -> None:
+def _check(
+    ctx: JobContext, feed: DataFrame, shown: DataFrame, users: DataFrame, videos: DataFrame, blocked: DataFrame
+) -> None:
     """Raises ContractError where the feeds break a check that would withhold the night's."""
     # Of few users half may rightly begin alike.
     limits = replace(load(Limits, CONF / "publish.toml"), same=1.0)
-    showable = videos.where(SHOWABLE).select("video_id")
+    showable = videos.where(SHOWABLE).select("video_id", "author_id")
     pairs = shown.select("user_id", "video_id").distinct()
-    broken = [str(one) for one in checked(feed, pairs, users, showable, ctx.recipe.length, limits) if not one.holds]
+    checks = checked(feed, pairs, users, showable, blocked, ctx.recipe.length, limits)
+    broken = [str(one) for one in checks if not one.holds]
     if broken:
         raise ContractError(
             f"feeds of hour {ctx.hour} are not refreshed, those before are served on: {'; '.join(broken)}",

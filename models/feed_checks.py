@@ -22,6 +22,7 @@ class Limits:
     seen: float
     repeated: float
     unshowable: float
+    blocked: float
     short: float
     missing: float
     cold: float
@@ -55,6 +56,7 @@ CHECKS = {
     "seen": ("slots", "slots show a video that the user was shown in the last 28 days"),
     "repeated": ("slots", "slots repeat a video of the same feed"),
     "unshowable": ("slots", "slots show a video that is withdrawn, an advertisement or unknown"),
+    "blocked": ("slots", "slots show a video of an author whom the user has blocked or muted"),
     "short": ("users", "users have a shorter feed than promised, with videos left that they could be shown"),
     "missing": ("users", "users have no feed, with videos left that they could be shown"),
     "cold": ("cold_users", "users without history have no feed"),
@@ -64,22 +66,32 @@ CHECKS = {
 
 
 def checked(
-    feeds: DataFrame, met: DataFrame, users: DataFrame, showable: DataFrame, length: int, limits: Limits
+    feeds: DataFrame,
+    met: DataFrame,
+    users: DataFrame,
+    showable: DataFrame,
+    blocked: DataFrame,
+    length: int,
+    limits: Limits,
 ) -> list[Check]:
     """Returns every check of CHECKS over `feeds` (user_id, slot, video_id), one night's of one recipe.
 
     `met`: user_id, video_id, the distinct pairs shown in the last 28 days; `users`: user_id, who should have a feed;
-    `showable`: video_id, what may be shown; `length`: videos that a feed promises. A feed may be shorter where its user
-    has met all but fewer showable videos.
+    `showable`: video_id, author_id, what may be shown; `blocked`: user_id, author_id, the authors whom users have
+    blocked; `length`: videos that a feed promises. A feed may be shorter where its user has met all but fewer showable
+    videos.
     """
     from pyspark.sql import functions as F
 
     there = F.coalesce("is_showable", F.lit(False))
-    shown = showable.select("video_id", F.lit(True).alias("is_showable"))
-    seen = met.join(F.broadcast(shown), on="video_id", how="left")
+    shown = showable.select("video_id", "author_id", F.lit(True).alias("is_showable"))
+    seen = met.join(F.broadcast(shown.drop("author_id")), on="video_id", how="left")
+    unwanted = blocked.select("user_id", "author_id", F.lit(True).alias("is_blocked"))
     pairs = seen.select("user_id", "video_id", F.lit(True).alias("is_seen"))
-    slots = feeds.join(F.broadcast(shown), on="video_id", how="left").join(
-        pairs, on=["user_id", "video_id"], how="left"
+    slots = (
+        feeds.join(F.broadcast(shown), on="video_id", how="left")
+        .join(pairs, on=["user_id", "video_id"], how="left")
+        .join(unwanted, on=["user_id", "author_id"], how="left")
     )
     head = F.sort_array(F.collect_list(F.expr(f"if(slot <= {HEAD}, struct(slot, video_id), null)")))
     per_feed = slots.groupBy("user_id").agg(
@@ -87,6 +99,7 @@ def checked(
         (F.count(F.lit(1)) - F.count_distinct("video_id")).alias("repeated"),
         F.count_if(~there).alias("unshowable"),
         F.count("is_seen").alias("seen"),
+        F.count("is_blocked").alias("blocked"),
         F.xxhash64(head).alias("head"),
     )
     pool = showable.count()
@@ -105,7 +118,7 @@ def checked(
         F.count_if(F.col("met").isNull()).alias("cold_users"),
         F.count("slots").alias("feeds"),
         F.coalesce(F.sum("got"), F.lit(0)).alias("slots"),
-        *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("seen", "repeated", "unshowable")],
+        *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("seen", "repeated", "unshowable", "blocked")],
         F.count_if(F.col("got") < F.least(F.lit(length), F.col("left"))).alias("short"),
         F.count_if(can).alias("missing"),
         F.count_if(can & F.col("met").isNull()).alias("cold"),

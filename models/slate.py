@@ -44,11 +44,11 @@ class Plan:
 def slates(batch: pyarrow.RecordBatch, plan: Plan) -> Iterator[pyarrow.RecordBatch]:
     """Yields SLATE_DDL: at most `plan.length` videos for each user of `batch`.
 
-    `batch` has one row per user: user_id, seen (ascending), and candidates, an array of structs in any order: value and
-    COLUMNS. They are ranked by value, ties by the smaller video_id. Popular videos that the user has not seen and that
-    are no candidates stand behind the candidates, so rules treat both alike. Fewer than `plan.length` only where pool
-    and rules leave fewer. `values`, empty but in slot 1, has the sum of the slate's values (0 for popular videos)
-    before any rule, after each, and after exploration.
+    `batch` has one row per user: user_id, seen and blocked (videos and authors, both ascending), and candidates, an
+    array of structs in any order: value and COLUMNS. They are ranked by value, ties by the smaller video_id. Popular
+    videos that the user has not seen, that are of no blocked author and no candidates stand behind the candidates, so
+    rules treat both alike. Fewer than `plan.length` only where pool and rules leave fewer. `values`, empty but in slot
+    1, has the sum of the slate's values (0 for popular videos) before any rule, after each, and after exploration.
     """
     import numpy as np
     import pyarrow as pa
@@ -90,13 +90,17 @@ def listed(batch: pyarrow.RecordBatch, plan: Plan) -> tuple[Lists, dict[str, NDA
 
     from models.slate_kernel import popular_behind
 
-    (own, bounds), (seen, seen_bounds) = _ranked(batch.column("candidates")), _flat(batch.column("seen"))
+    own, bounds = _ranked(batch.column("candidates"))
+    unwanted = (*_flat(batch.column("seen")), *_flat(batch.column("blocked")))
     popular = plan.popular["video_id"]
-    rows, bounds, is_seen = popular_behind(own["video_id"], bounds, seen, seen_bounds, popular, 2 * plan.length)
+    rows, bounds, is_seen, is_blocked = popular_behind(
+        own["video_id"], own["author_id"], bounds, *unwanted, popular, plan.popular["author_id"], 2 * plan.length
+    )
     columns = {name: np.concatenate([own[name], plan.popular[name]]) for name in COLUMNS}
     columns["value"] = np.concatenate([own["value"], np.zeros(len(popular))])
     columns["is_candidate"] = np.arange(len(columns["value"])) < len(is_seen)
-    columns["is_seen"] = np.concatenate([is_seen, np.zeros(len(popular), bool)])
+    for name, told in (("is_seen", is_seen), ("is_blocked", is_blocked)):
+        columns[name] = np.concatenate([told, np.zeros(len(popular), bool)])
     if plan.vectors:
         ids, columns["vectors"] = plan.vectors
         place = np.searchsorted(ids, columns["video_id"])

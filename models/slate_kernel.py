@@ -19,36 +19,50 @@ NOBODY = -1
 
 @_compiled
 def popular_behind(
-    videos: Ints, bounds: Ints, seen: Ints, seen_bounds: Ints, popular: Ints, most: int
-) -> tuple[Ints, Ints, Bools]:
+    videos: Ints,
+    authors: Ints,
+    bounds: Ints,
+    seen: Ints,
+    seen_bounds: Ints,
+    blocked: Ints,
+    blocked_bounds: Ints,
+    popular: Ints,
+    popular_authors: Ints,
+    most: int,
+) -> tuple[Ints, Ints, Bools, Bools]:
     """Returns rows and bounds of each user's videos and, behind them, the first `most` of `popular` that are new to
-    them, and which of `videos` the user has seen.
+    them, and which of `videos` the user has seen, and which are of an author whom they have blocked.
 
-    `videos` are all users' candidates, `seen` what they have seen, ascending for each user. Row numbers of popular
-    videos count on from those of `videos`. A popular video that is a candidate or seen is left out.
+    `videos` are all users' candidates, `authors` whose they are; `seen` what users have seen and `blocked` whom they
+    have blocked, ascending for each user. Row numbers of popular videos count on from those of `videos`. A popular
+    video that is a candidate, seen or of a blocked author is left out.
     """
     users = len(bounds) - 1
     rows = np.empty(len(videos) + users * min(most, len(popular)), np.int64)
     out_bounds = np.zeros(users + 1, np.int64)
-    is_seen = np.zeros(len(videos), np.bool_)
+    is_seen, is_blocked = np.zeros(len(videos), np.bool_), np.zeros(len(videos), np.bool_)
     at = 0
     for user in range(users):
         met = seen[seen_bounds[user] : seen_bounds[user + 1]]
+        unwanted = blocked[blocked_bounds[user] : blocked_bounds[user + 1]]
         own = videos[bounds[user] : bounds[user + 1]]
-        for place in range(len(own)):
-            rows[at] = bounds[user] + place
-            is_seen[bounds[user] + place] = _holds(met, own[place])
+        for row in range(bounds[user], bounds[user + 1]):
+            rows[at] = row
+            is_seen[row] = _holds(met, videos[row])
+            is_blocked[row] = _holds(unwanted, authors[row])
             at += 1
         sorted_own, found = np.sort(own), 0
         for place in range(len(popular)):
             if found == most:
                 break
+            if _holds(unwanted, popular_authors[place]):
+                continue
             if not _holds(met, popular[place]) and not _holds(sorted_own, popular[place]):
                 rows[at] = len(videos) + place
                 at += 1
                 found += 1
         out_bounds[user + 1] = at
-    return rows[:at].copy(), out_bounds, is_seen
+    return rows[:at].copy(), out_bounds, is_seen, is_blocked
 
 
 @_compiled

@@ -69,7 +69,7 @@ def bench_rerank(runs: int, size: Size | None = None) -> str:
 
 
 def write(folder: Path, users: int) -> None:
-    """Writes `users` rows of user_id, seen, candidates, as models/slate.py takes them, into FILES Parquet files."""
+    """Writes `users` rows of user_id, seen, blocked, candidates, as models/slate.py takes them, into FILES files."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import parquet
@@ -83,7 +83,8 @@ def write(folder: Path, users: int) -> None:
         columns |= {"tag_id": flat // 8 % TAGS, "is_showable": np.ones(flat.size, bool), "fresh_rank": 0 * flat}
         candidates = pa.StructArray.from_arrays([pa.array(values) for values in columns.values()], list(columns))
         seen = np.sort(draw.integers(0, VIDEOS, (len(ids), SEEN)) // 8 * 8 + (part + 1) % 8, axis=1)
-        made = {"user_id": pa.array(ids), "seen": _lists(pa.array(seen.ravel()), SEEN)}
+        none = pa.ListArray.from_arrays(np.zeros(len(ids) + 1, np.int32), pa.array([], pa.int64()))
+        made = {"user_id": pa.array(ids), "seen": _lists(pa.array(seen.ravel()), SEEN), "blocked": none}
         parquet.write_table(pa.table(made | {"candidates": _lists(candidates, CANDIDATES)}), folder / f"{part}.parquet")
 
 

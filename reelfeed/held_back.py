@@ -27,7 +27,8 @@ def held_back(batch: pyarrow.RecordBatch, plan: Plan, video_id: int) -> list[str
     for (rule, _), now in zip(plan.steps, after_each(plan.steps, lists, columns, plan.length), strict=True):
         before, last = last, place(now)
         if last is None:
-            return [*lines, f"  the rule {rule.name} took it out"]
+            is_blocked = rule.name == "integrity" and columns["is_blocked"][columns["video_id"] == video_id].any()
+            return [*lines, f"  the rule {rule.name} took it out" + (": of a blocked author" if is_blocked else "")]
         if last != before:
             lines.append(f"  the rule {rule.name} brought it to number {last}")
     if last is not None and last <= plan.length:

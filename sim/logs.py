@@ -1,11 +1,11 @@
 """The simulated world's raw logs on disk: `world.json`, and one folder of Parquet files for each day of arrival.
 
     <logs_dir>/world.json
-    <logs_dir>/day=2026-01-01/{impressions,users,videos,follows}.parquet
+    <logs_dir>/day=2026-01-01/{impressions,users,videos,follows,blocked_authors}.parquet
     <logs_dir>/feeds/2026-01-02.parquet                               where the app was given feeds (sim/loop.py)
 
-A day is written aside and renamed into place, so that a folder `day=…` is always whole. Users, videos and follows are
-as they stand at the end of the folder's day; impressions are those that arrived on it.
+A day is written aside and renamed into place, so that a folder `day=…` is always whole. Users, videos, follows
+and blocked authors are as they stand at the end of the folder's day; impressions are those that arrived on it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from core.config import parse
 from core.errors import MissingDataError, UsageError
 from sim import arrivals, loop
+from sim.blocks import blocks_on
 from sim.catalogue import UPLOAD_TYPES, users_on, videos_on
 from sim.follows import follows_on
 from sim.world import Ints, WorldConfig
@@ -61,6 +62,7 @@ SCHEMAS = {
         ]
     ),
     "follows": pa.schema([("user_id", pa.int64()), ("author_id", pa.int64())]),
+    "blocked_authors": pa.schema([("user_id", pa.int64()), ("author_id", pa.int64())]),
 }
 """The columns of each file, with the meanings of the table of the same name."""
 
@@ -144,6 +146,7 @@ def _write_day(config: WorldConfig, root: Path, day: date) -> None:
         "users": _users(config, day),
         "videos": _videos(config, day),
         "follows": _follows(config, day),
+        "blocked_authors": _blocked_authors(config, day),
     }
     draft = Path(tempfile.mkdtemp(prefix=f".day={day}.", dir=root))
     try:
@@ -197,6 +200,11 @@ def _videos(config: WorldConfig, day: date) -> pa.Table:
 def _follows(config: WorldConfig, day: date) -> pa.Table:
     graph = follows_on(config, day)
     return pa.table({"user_id": graph.user_id, "author_id": graph.author_id}, schema=SCHEMAS["follows"])
+
+
+def _blocked_authors(config: WorldConfig, day: date) -> pa.Table:
+    user, author = blocks_on(config, day)
+    return pa.table({"user_id": user, "author_id": author}, schema=SCHEMAS["blocked_authors"])
 
 
 def _dates(ordinals: Ints) -> pa.Array:

@@ -26,14 +26,15 @@ up in table videos; `ds` is the day the row arrived; then the parse faults."""
 class Logs:
     """Raw logs of some days, each frame with a `ds` column.
 
-    `impressions` has the columns RAW_IMPRESSIONS, duplicates and broken rows included. `users`, `videos` and
-    `follows` have the columns of the tables of that name, one whole copy for each day.
+    `impressions` has the columns RAW_IMPRESSIONS, duplicates and broken rows included. `users`, `videos`,
+    `follows` and `blocked_authors` have the columns of the tables of that name, one whole copy for each day.
     """
 
     impressions: DataFrame
     users: DataFrame
     videos: DataFrame
     follows: DataFrame
+    blocked_authors: DataFrame
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def replayed(
     """Returns the `read_until` of a format whose files hold whole days: `read`, as the day would have gone.
 
     An impression of the day arrives as it is shown; one of an earlier day is left to the night. A video uploaded on the
-    day is known once someone was shown it, since no log tells the hour. Users, follows and whether a video may be shown
-    are as at the day's end.
+    day is known once someone was shown it, since no log tells the hour. Users, follows, blocks and whether a video may
+    be shown are as at the day's end.
     """
 
     def read_until(spark: SparkSession, logs_dir: str, day: date, hour: int) -> Logs:

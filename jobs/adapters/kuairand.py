@@ -10,7 +10,7 @@ the feature files one user or one video.
   alone tells when the video was shown. A row without a readable `date` comes with the first day there is.
 * The user file holds one state, that of the release. Account age and follow counts are given unchanged for every day,
   although strictly they are known only at its end.
-* There is no follow graph: `follows` is empty.
+* There is no follow graph, and nobody is said to have blocked an author: `follows` and `blocked_authors` are empty.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import MissingDataError, UsageError
 from core.lake import spark_schema
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
@@ -215,6 +216,7 @@ def read(spark: SparkSession, logs_dir: str, days: Sequence[date]) -> Logs:
         users=_users(read_text(spark, release.users), days),
         videos=_videos(read_text(spark, release.videos), days),
         follows=spark.createDataFrame([], spark_schema(FOLLOWS)),
+        blocked_authors=spark.createDataFrame([], spark_schema(BLOCKED_AUTHORS)),
     )
 
 

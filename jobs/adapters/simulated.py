@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import ContractError, MissingDataError
 from core.table import DS, Column, Table
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
@@ -47,6 +48,7 @@ def read(spark: SparkSession, logs_dir: str, days: Sequence[date]) -> Logs:
         users=_catalogue(spark, logs_dir, days, USERS),
         videos=_catalogue(spark, logs_dir, days, VIDEOS),
         follows=_catalogue(spark, logs_dir, days, FOLLOWS),
+        blocked_authors=_catalogue(spark, logs_dir, days, BLOCKED_AUTHORS),
     )
 
 

@@ -1,4 +1,5 @@
-"""Only videos that may be shown: visible ones, and no advertisements, which other systems place."""
+"""Only videos that may be shown: visible ones, no advertisements, which other systems place, and of no author whom the
+user has blocked or muted."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def apply(columns: Columns) -> NDArray[np.bool_]:
-    """Returns true for videos that may be shown."""
-    return columns["is_showable"]
+    """Returns true for videos that may be shown to the user."""
+    may: NDArray[np.bool_] = columns["is_showable"] & ~columns["is_blocked"]
+    return may
 
 
-RULE = Rule(name="integrity", doc=__doc__, kind="filter", columns=("is_showable",), apply=apply)
+RULE = Rule(name="integrity", doc=__doc__, kind="filter", columns=("is_showable", "is_blocked"), apply=apply)

@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import catalogue, day, follows
+from sim import blocks, catalogue, day, follows
 from sim.arrivals import arrivals_on
+from sim.blocks import blocks_on
 from sim.catalogue import users_on, videos_on
 from sim.follows import follows_on
 from sim.user import expected_long_view
@@ -19,7 +20,7 @@ from sim.world import WorldConfig
 
 def _forget() -> None:
     """Empties every cache, as a new process would begin."""
-    for cached in (day.impressions_on, follows.follows_on, follows._begun_on, catalogue.authors_of):
+    for cached in (day.impressions_on, follows.follows_on, follows._begun_on, catalogue.authors_of, blocks._begun_on):
         cached.cache_clear()
     for cached in (catalogue._users_through, catalogue._videos_through, catalogue.tag_directions):
         cached.cache_clear()
@@ -65,6 +66,10 @@ def test_what_is_known_of_a_user_or_video_never_changes(config: WorldConfig, off
             assert np.array_equal(values, getattr(after, field.name)[: len(values)])
     first, second = follows_on(config, early), follows_on(config, late)
     assert np.array_equal(second.first_day(first.user_id, first.author_id), first.since)
+    blocked, still = (set(zip(*blocks_on(config, on), strict=True)) for on in (early, late))
+    followed = set(zip(second.user_id, second.author_id, strict=True))
+    assert not still & followed
+    assert blocked <= still | followed, "a block ends only by a follow"
 
 
 @settings(max_examples=25, deadline=None)

@@ -15,6 +15,7 @@ from core.lake import Lake, spark_schema
 from core.recipe import Recipe, RuleUse, load_recipe
 from core.settings import Settings
 from core.table import Table
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.candidates import TABLE as CANDIDATES
 from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.feeds import TABLE as FEEDS
@@ -35,6 +36,8 @@ DS = date(2026, 1, 10)
 SNAPSHOT = f"{DS}-0123456789ab"
 NEW, PEOPLE, POOL, LISTED = 0, 12, 60, 25
 """User NEW has neither history nor candidates."""
+BLOCKS = {NEW: 3, 2: 4}
+"""Users to the author whom they have blocked."""
 RULES = (
     RuleUse("seen", {}),
     RuleUse("integrity", {}),
@@ -47,7 +50,10 @@ RECIPE = replace(load_recipe("for_you"), length=15, rules=RULES, exploration_slo
 
 
 def tables() -> dict[Table, list[dict[str, Any]]]:
-    """Rows of every table that the job reads; user 1 has seen video 3, video 7 is hidden, videos below 5 are fresh."""
+    """Rows of every table that the job reads; user 1 has seen video 3, video 7 is hidden, videos below 5 are fresh.
+
+    Users of uneven number have weights of their own.
+    """
     draw = np.random.default_rng(5)
     users = [
         {"user_id": n, "account_age_days": 9, "activity": "low", "following_count": 0, "follower_count": 0}
@@ -67,14 +73,16 @@ def tables() -> dict[Table, list[dict[str, Any]]]:
             named = {"user_id": user, "video_id": video}
             sources = [{"source": "fresh" if video < 5 else "trending", "rank": rank, "score": 1 / rank}]
             predictions = draw.random(len(head_names())).tolist()
-            value = sum(p * RECIPE.value[head] for p, head in zip(predictions, head_names(), strict=True))
+            weights = [RECIPE.value[head] * (0.9 if user % 2 else 1) for head in head_names()]
+            value = sum(p * weight for p, weight in zip(predictions, weights, strict=True))
             candidates.append({**named, "rank": rank, "sources": sources})
             scored.append({**named, "value": value, "predictions": predictions, "features_hash": 1, "model": "m"})
-            scored[-1] |= {"is_degraded": False, "snapshot_version": SNAPSHOT}
+            scored[-1] |= {"is_degraded": False, "snapshot_version": SNAPSHOT, "weights": weights if user % 2 else None}
     link = {"source": "trending", "part": "everyone", "entity_id": 0, "embedding": []}
     learned = {"source": "two_tower", "kind": "video", "model": "m"}
     return {
         USERS: users,
+        BLOCKED_AUTHORS: [{"user_id": user, "author_id": author} for user, author in BLOCKS.items()],
         VIDEOS: videos,
         IMPRESSIONS: [{**flags, **met, "watch_ms": 100}],
         CANDIDATES: candidates,
@@ -116,12 +124,17 @@ def test_every_row_explains_itself_and_a_run_again_is_the_same(installed: Settin
         rest = {row["propensity"] for row in feed if not row["is_exploration"]} - {1.0}
         assert sorted(rest) == pytest.approx([1 - RECIPE.exploration_slots / opened])
     assert 3 not in {row["video_id"] for row in feeds[1]}, "seen"
+    author = {row["video_id"]: row["author_id"] for row in tables()[VIDEOS]}
+    for user, blocked in BLOCKS.items():
+        assert blocked not in {author[row["video_id"]] for row in feeds[user]}
     for row in rows:
         assert row["value"] == pytest.approx(sum(term["term"] for term in row["terms"]), abs=1e-12)
         scored = listed.get((row["user_id"], row["video_id"]))
         assert row["value"] == pytest.approx(scored["value"] if scored else 0.0, abs=1e-12)
         assert (row["tier"] == "popular") == (scored is None) == ("fallback" in row["rules"])
         assert row["snapshot_version"] == (SNAPSHOT if scored else "")
+        own = [RECIPE.value[head] * (0.9 if row["user_id"] % 2 else 1) for head in head_names()]
+        assert [term["weight"] for term in row["terms"]] == (own if scored else [])
         assert (row["valid_from"], row["valid_until"]) == ("2026-01-11T03:00", "2026-01-14T03:00")
         assert ("exploration" in row["rules"]) == row["is_exploration"]
         assert (row["propensity"] == 1) == ("new_videos" in row["rules"] and not row["is_exploration"])

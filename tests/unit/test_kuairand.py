@@ -11,6 +11,7 @@ import pytest
 from kuairand_files import RANDOM, STANDARD, beijing_ms, impression, release, user, video
 
 from core.errors import ContractError, MissingDataError, UsageError
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
@@ -33,9 +34,11 @@ def types(frame: DataFrame) -> list[tuple[str, str]]:
 def test_frames_have_the_columns_that_ingest_takes(spark: SparkSession, tmp_path: Path) -> None:
     logs = ADAPTER.read(spark, str(release(tmp_path, {STANDARD: [impression(1, 10)]})), [APRIL_25])
     assert types(logs.impressions) == [(column.name, column.type) for column in RAW_IMPRESSIONS]
-    for frame, table in ((logs.users, USERS), (logs.videos, VIDEOS), (logs.follows, FOLLOWS)):
+    known = {USERS: logs.users, VIDEOS: logs.videos, FOLLOWS: logs.follows, BLOCKED_AUTHORS: logs.blocked_authors}
+    for table, frame in known.items():
         assert types(frame) == [(column.name, column.type) for column in table.all_columns]
     assert logs.follows.isEmpty()
+    assert logs.blocked_authors.isEmpty()
 
 
 def test_an_impression_keeps_its_time_surface_and_reactions(spark: SparkSession, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from core.run import Request, run_jobs
 from core.settings import Settings, load_settings, with_home
 from core.store import StoreError, open_store
 from core.table import Table
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.fallback_feeds import TABLE as FALLBACK_FEEDS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -77,6 +78,7 @@ def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     videos = [{"video_id": video, "is_visible": video != HIDDEN} for video in range(1, HIDDEN + 1)]
     put(lake, VIDEOS, videos)
     put(lake, IMPRESSIONS, [{"user_id": 1, "video_id": MET}])
+    put(lake, BLOCKED_AUTHORS, [])
     lists = [("everyone", 0, [8, 6, 5, 4, 3]), ("segment", 1, [8, 7, 6]), ("segment", 2, [2, 1])]
     links = [
         {"part": part, "entity_id": of, "target_id": video, "score": 1.0 / place}
@@ -133,7 +135,10 @@ def test_a_night_is_published_handed_over_and_run_again_changes_nothing(nights: 
 
 
 def test_every_complaint_is_counted_by_its_own_check(spark: SparkSession) -> None:
-    """Videos 1 to 12 may be shown, 13 not; users 1 to 6 have met video 12, user 9 all but three, 7 and 8 none."""
+    """Videos 1 to 12 may be shown, 13 not; users 1 to 6 have met video 12, user 9 all but three, 7 and 8 none.
+
+    Of each two videos one author is, and user 6 has blocked that of 4 and 5, user 7 one without videos.
+    """
     feeds = {
         1: [12, 2, 3],
         2: [1, 2, 2],
@@ -151,14 +156,16 @@ def test_every_complaint_is_counted_by_its_own_check(spark: SparkSession) -> Non
         spark.createDataFrame(rows, "user_id long, slot int, video_id long"),
         spark.createDataFrame(met, "user_id long, video_id long"),
         spark.range(1, 10).toDF("user_id"),
-        spark.range(1, 13).toDF("video_id"),
+        spark.range(1, 13).selectExpr("id as video_id", "id div 2 as author_id"),
+        spark.createDataFrame([(6, 2), (7, 99)], "user_id long, author_id long"),
         4,
-        Limits(*[0.0] * 6, same=0.5),
+        Limits(*[0.0] * 7, same=0.5),
     )
     assert {check.name: (check.count, check.of) for check in found} == {
         "seen": (1, 20),
         "repeated": (1, 20),
         "unshowable": (1, 20),
+        "blocked": (2, 20),
         "short": (8, 9),
         "missing": (2, 9),
         "cold": (1, 2),

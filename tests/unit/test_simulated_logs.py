@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.errors import ContractError, MissingDataError, UsageError
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.follows import TABLE as FOLLOWS
 from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from jobs.adapters._logs import RAW_IMPRESSIONS
 from jobs.adapters.simulated import ADAPTER
-from sim.logs import days, folder, load_config, write_days
+from sim.logs import SCHEMAS, days, folder, load_config, write_days
 from sim.world import WorldConfig
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _same_rows(rows: pa.Table) -> Counter[tuple[object, ...]]:
 def test_days_made_in_another_order_are_the_same_files(logs_dir: str, tmp_path: Path) -> None:
     for day in (DAYS[3], DAYS[0]):
         write_days(WORLD, str(tmp_path), [day])
-        for name in ("impressions", "users", "videos", "follows"):
+        for name in SCHEMAS:
             there = folder(logs_dir, day) / f"{name}.parquet"
             assert (folder(str(tmp_path), day) / there.name).read_bytes() == there.read_bytes()
     assert days(str(tmp_path)) == [DAYS[0], DAYS[3]]
@@ -181,7 +182,8 @@ def test_the_adapter_gives_the_declared_columns_and_every_row(spark: SparkSessio
     logs = ADAPTER.read(spark, logs_dir, asked)
     assert ADAPTER.days(logs_dir)[:5] == DAYS
     assert _shape(logs.impressions) == [(column.name, column.type) for column in RAW_IMPRESSIONS]
-    for frame, table in ((logs.users, USERS), (logs.videos, VIDEOS), (logs.follows, FOLLOWS)):
+    known = {USERS: logs.users, VIDEOS: logs.videos, FOLLOWS: logs.follows, BLOCKED_AUTHORS: logs.blocked_authors}
+    for table, frame in known.items():
         assert _shape(frame) == [(column.name, column.type) for column in table.all_columns]
         rows = {row["ds"]: row["count"] for row in frame.groupBy("ds").count().collect()}
         assert rows == {day: len(_file(logs_dir, day, table.name)) for day in asked}

@@ -37,7 +37,12 @@ KINDS = {
     "fresh_rank": pa.int32(),
 }
 SCHEMA = pa.schema(
-    {"user_id": pa.int64(), "seen": pa.list_(pa.int64()), "candidates": pa.list_(pa.struct(KINDS.items()))}.items()
+    {
+        "user_id": pa.int64(),
+        "seen": pa.list_(pa.int64()),
+        "blocked": pa.list_(pa.int64()),
+        "candidates": pa.list_(pa.struct(KINDS.items())),
+    }.items()
 )
 
 
@@ -48,7 +53,8 @@ def batch(users: list[dict[str, Any]]) -> pa.RecordBatch:
         named = {name: user.get(name, [0] * len(user["video_id"])) for name in KINDS if name != "value"}
         listed = [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)]
         valued = [one | {"value": -float(place)} for place, one in enumerate(listed)]
-        rows.append({"user_id": user["user_id"], "seen": user["seen"], "candidates": valued[::-1]})
+        about = {"user_id": user["user_id"], "seen": user["seen"], "blocked": user.get("blocked", [])}
+        rows.append(about | {"candidates": valued[::-1]})
     return pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
 
 
@@ -80,6 +86,14 @@ def test_popular_videos_that_are_candidates_or_seen_are_not_repeated() -> None:
     user = {"user_id": 3, "seen": [52], "video_id": [51], "author_id": [501], "is_showable": [True]}
     videos = [video for video, _ in run([user])[3]]
     assert videos == [51, 53, 54, 55]
+
+
+def test_nothing_of_an_author_whom_the_user_has_blocked_is_shown_be_it_popular() -> None:
+    user = {"user_id": 3, "seen": [], "video_id": [11, 12], "author_id": [1, 2], "is_showable": [True, True]}
+    other = user | {"user_id": 4}
+    feeds = run([user | {"blocked": [2, 501, 503]}, other])
+    assert [video for video, _ in feeds[3]] == [11, 52, 54, 55]
+    assert [video for video, _ in feeds[4]] == [11, 12, 51, 52], "nobody else's blocks count"
 
 
 def test_nobody_else_s_rows_leak_into_a_feed() -> None:
@@ -132,6 +146,7 @@ def worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "tag_id": (videos % 3 - 1).tolist(),
                 "is_showable": (rng.random(count) < 0.8).tolist(),
                 "fresh_rank": rng.integers(0, 3, count).tolist(),
+                "blocked": np.sort(rng.choice([0, 1, 2, 3, 502, 505], 2, replace=False)).tolist(),
             }
         )
     return users
@@ -163,7 +178,10 @@ def test_no_repeat_no_invention_whole_or_said_so_within_budget_and_the_same_agai
         videos = [row["video_id"] for row in feed]
         shown = dict(zip(user["video_id"], user["is_showable"], strict=True))
         shown = dict(zip(POPULAR["video_id"].tolist(), POPULAR["is_showable"].tolist(), strict=True)) | shown
-        allowed = {video for video, may in shown.items() if may} - set(user["seen"])
+        author = dict(zip(POPULAR["video_id"].tolist(), POPULAR["author_id"].tolist(), strict=True))
+        author |= dict(zip(user["video_id"], user["author_id"], strict=True))
+        allowed = {video for video, may in shown.items() if may and author[video] not in user["blocked"]}
+        allowed -= set(user["seen"])
         assert len(set(videos)) == len(videos)
         assert set(videos) <= allowed
         assert len(feed) == min(8, len(allowed))
