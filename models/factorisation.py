@@ -97,10 +97,10 @@ def fit(fields: Ints, labels: Floats, seed: int, plan: Plan | None = None) -> Ma
     drawn = np.random.default_rng(seed).normal(0.0, SPREAD, (starts[-1], plan.rank))
     mean = np.column_stack([np.zeros(starts[-1]), drawn])
     intercept, mean = _ascend(
-        jnp.asarray(mean, jnp.float32), jnp.asarray(place, jnp.int32), jnp.asarray(labels, jnp.float32),
-        jnp.asarray(field_of, jnp.int32), len(values), plan,
+        jnp.asarray(mean.T, jnp.float32), jnp.asarray(place.T, jnp.int32), jnp.asarray(labels, jnp.float32),
+        jnp.asarray(field_of, jnp.int32), plan,
     )  # fmt: skip
-    parts = np.split(np.asarray(mean, np.float64), starts[1:-1])
+    parts = np.split(np.asarray(mean, np.float64).T, starts[1:-1])
     return Machine(float(intercept), values, tuple(p[:, 0] for p in parts), tuple(p[:, 1:] for p in parts))
 
 
@@ -114,56 +114,56 @@ def _check(fields: Ints, labels: Floats) -> None:
         raise ContractError(f"nothing to learn a factorisation machine from: {'; '.join(wrong)}", where="rows to fit")
 
 
-@partial(jax.jit, static_argnames=("fields", "plan"))
-def _ascend(mean: Any, place: Any, labels: Any, field_of: Any, fields: int, plan: Plan) -> tuple[Any, Any]:
-    """Returns the intercept, and the biases and vectors (values of all fields, 1 + rank), after all sweeps."""
-    counts = jax.ops.segment_sum(jnp.ones_like(field_of), field_of, fields)[:, None]
-    precision = jnp.ones((fields, 1 + plan.rank))
-    # Were vectors thought as loose at first as their prior, 0 would be an optimum that they never leave.
-    variance = jnp.zeros_like(mean)
-    order = [(field, element) for field in range(fields) for element in range(plan.rank + 1)]
+@partial(jax.jit, static_argnames="plan")
+def _ascend(mean: Any, place: Any, labels: Any, field_of: Any, plan: Plan) -> tuple[Any, Any]:
+    """Returns the intercept, and the biases and vectors (1 + rank, values of all fields), after all sweeps.
 
-    def step(state: Any, at: Any) -> tuple[Any, None]:
-        field, element = at
-        intercept, mean, variance, precision, odds, total, loose = state
-        of_row = place[:, field]
-        own, own_variance = mean[of_row, element], variance[of_row, element]
-        # The bias, element 0, is multiplied by 1; an element of a vector by the sum of the others of its row.
-        factor = jnp.where(element == 0, 1.0, total[:, element] - own)
-        around = jnp.where(element == 0, 0.0, loose[:, element] - own_variance)
-        curvature = _curvature(odds)
-        slope = factor * (labels - jax.nn.sigmoid(odds)) - around * curvature * own
-        slope = jax.ops.segment_sum(slope, of_row, len(field_of))
-        bend = jax.ops.segment_sum(curvature * (factor**2 + around), of_row, len(field_of))
-        prior = precision[field, element]
-        mine = field_of == field
-        new = jnp.where(mine, mean[:, element] + (slope - prior * mean[:, element]) / (bend + prior), mean[:, element])
-        new_variance = jnp.where(mine, 1.0 / (bend + prior), variance[:, element])
-        change = new[of_row] - own
-        state = (
-            intercept,
-            mean.at[:, element].set(new),
-            variance.at[:, element].set(new_variance),
-            precision,
-            odds + factor * change,
-            total.at[:, element].add(change),
-            loose.at[:, element].add(new_variance[of_row] - own_variance),
-        )
-        return state, None
+    `mean` is shaped like these, `place` (fields, rows) says which values a row has. What a step works on stands by
+    itself, element by element, since XLA would copy the whole of an array that it changes a part of.
+    """
+    fields, elements = len(place), 1 + plan.rank
+
+    def of_fields(values: Any) -> Any:
+        return jax.ops.segment_sum(values, field_of, fields)
+
+    def field_step(state: Any, at: Any) -> tuple[Any, None]:
+        field, of_row, prior = at
+        mean, variance, odds, total, loose = state
+        mean, variance, total, loose = map(list, (mean, variance, total, loose))
+        for element in range(elements):
+            own, own_variance = mean[element][of_row], variance[element][of_row]
+            # The bias, element 0, is multiplied by 1; an element of a vector by the sum of the others of its row.
+            factor = total[element] - own if element else 1.0
+            around = loose[element] - own_variance if element else 0.0
+            curvature = _curvature(odds)
+            slope = factor * (labels - jax.nn.sigmoid(odds)) - around * curvature * own
+            slope = jax.ops.segment_sum(slope, of_row, len(field_of))
+            bend = jax.ops.segment_sum(curvature * (factor**2 + around), of_row, len(field_of)) + prior[element]
+            before, mine = mean[element], field_of == field
+            mean[element] = jnp.where(mine, before + (slope - prior[element] * before) / bend, before)
+            variance[element] = jnp.where(mine, 1.0 / bend, variance[element])
+            change = mean[element][of_row] - own
+            odds = odds + factor * change
+            total[element] = total[element] + change
+            loose[element] = loose[element] + variance[element][of_row] - own_variance
+        return (tuple(mean), tuple(variance), odds, tuple(total), tuple(loose)), None
 
     def sweep(_: int, state: Any) -> Any:
-        intercept, mean, variance, precision, odds, total, loose = state
+        intercept, precision, (mean, variance, odds, total, loose) = state
         shift = (labels - jax.nn.sigmoid(odds)).sum() / _curvature(odds).sum()
-        state = (intercept + shift, mean, variance, precision, odds + shift, total, loose)
-        intercept, mean, variance, _, odds, total, loose = jax.lax.scan(step, state, jnp.asarray(order))[0]
-        spread = jax.ops.segment_sum(mean**2 + variance, field_of, fields)
-        return intercept, mean, variance, (counts + 1.0) / (spread + 1.0), odds, total, loose
+        of_field = (jnp.arange(fields), place, precision)
+        learned = jax.lax.scan(field_step, (mean, variance, odds + shift, total, loose), of_field)[0]
+        spread = jnp.stack([of_fields(m**2 + v) for m, v in zip(*learned[:2], strict=True)], axis=1)
+        return intercept + shift, (counts + 1.0) / (spread + 1.0), learned
 
-    total, loose = mean[place].sum(axis=1), variance[place].sum(axis=1)
-    odds = total[:, 0] + ((total**2 - (mean[place] ** 2).sum(axis=1)) / 2)[:, 1:].sum(axis=1)
-    state = (jnp.zeros(()), mean, variance, precision, odds, total, loose)
-    intercept, mean, *_ = jax.lax.fori_loop(0, plan.sweeps, sweep, state)
-    return intercept, mean
+    counts = of_fields(jnp.ones_like(field_of))[:, None]
+    total, squares = mean[:, place].sum(axis=1), (mean[:, place] ** 2).sum(axis=1)
+    odds = total[0] + ((total**2 - squares) / 2)[1:].sum(axis=0)
+    # Were vectors thought as loose at first as their prior, 0 would be an optimum that they never leave.
+    learned = (tuple(mean), tuple(jnp.zeros_like(mean)), odds, tuple(total), tuple(jnp.zeros_like(total)))
+    state = (jnp.zeros(()), jnp.ones((fields, elements)), learned)
+    intercept, _, (mean, *_) = jax.lax.fori_loop(0, plan.sweeps, sweep, state)
+    return intercept, jnp.stack(mean)
 
 
 def _curvature(odds: Any) -> Any:

@@ -20,7 +20,11 @@ TABLE = Table(
         ),
         Column("upload_type", "string", "How it was made or imported; 'unknown' where not given."),
         Column("music_id", "bigint", "The sound it uses; null where none.", nullable=True),
-        Column("is_visible", "boolean", "Whether it may be shown to anyone."),
+        Column(
+            "is_visible",
+            "boolean",
+            "Whether it may be shown to anyone: not if withdrawn, or kept from feeds by a policy label.",
+        ),
         Column("is_advert", "boolean", "Whether it is an advertisement, which feeds leave to other systems."),
     ),
     key=("video_id",),

@@ -21,6 +21,7 @@ from core.settings import Settings, with_home
 from core.store import open_store
 from core.table import Table
 from core.tables.blends import TABLE as BLENDS
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.embeddings import TABLE as EMBEDDINGS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.impressions import TABLE as IMPRESSIONS
@@ -59,7 +60,7 @@ def feed_hash(settings: Settings) -> str:
     return Lake(settings.lake).partitions(FEEDS, [NIGHT])[str(NIGHT)].hash
 
 
-def test_every_user_has_a_whole_feed_without_repeats_seen_or_hidden_videos(night: Settings) -> None:
+def test_every_user_has_a_whole_feed_without_repeats_seen_hidden_or_blocked_videos(night: Settings) -> None:
     recipe = load_recipe("for_you")
     feeds: dict[int, list[dict[str, Any]]] = {}
     for row in rows(night, FEEDS, NIGHT):
@@ -69,8 +70,11 @@ def test_every_user_has_a_whole_feed_without_repeats_seen_or_hidden_videos(night
     for day in range((NIGHT - FIRST).days + 1):
         for row in rows(night, IMPRESSIONS, FIRST + timedelta(days=day)):
             shown.setdefault(row["user_id"], set()).add(row["video_id"])
-    allowed = {row["video_id"] for row in rows(night, VIDEOS, NIGHT) if row["is_visible"] and not row["is_advert"]}
+    showable = [row for row in rows(night, VIDEOS, NIGHT) if row["is_visible"] and not row["is_advert"]]
+    blocks = {(row["user_id"], row["author_id"]) for row in rows(night, BLOCKED_AUTHORS, NIGHT)}
+    assert len(blocks) > 20
     for user, feed in feeds.items():
+        allowed = {row["video_id"] for row in showable if (user, row["author_id"]) not in blocks}
         videos = [row["video_id"] for row in feed]
         assert sorted(row["slot"] for row in feed) == list(range(1, len(feed) + 1))
         assert len(set(videos)) == len(videos)
