@@ -23,6 +23,8 @@ FIXED = {
     # Rows that lie together by user need not move again to be joined by user and tag.
     "spark.sql.requireAllClusterKeysForCoPartition": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+    # A row may be a user with all their candidates: by rows alone, batches and Python's memory would grow with users.
+    "spark.sql.execution.arrow.maxBytesPerBatch": "16m",
     # Sizes are of compressed files and shuffles: 10 MB, Spark's default, may be gigabytes in memory, and a broadcast
     # fails the job where they don't fit. What is known to be small the code broadcasts by name.
     "spark.sql.autoBroadcastJoinThreshold": "1m",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ from core.tables.users import TABLE as USERS
 from core.tables.videos import TABLE as VIDEOS
 from reelfeed import source_scores as scores_module
 from reelfeed.source_scores import source_scores
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 FIRST = date(2026, 1, 5)
 ALIKE, ODD = (0, 1, 2), (3, 4, 5)
@@ -46,7 +50,7 @@ def arrive(lake: Lake, day: date, groups: dict[int, tuple[int, ...]]) -> None:
 def test_pairs_are_scored_by_models_of_their_own_day(
     lake: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scores_module, "SOURCES", {"als": "", "co_watched": "recent"})
+    monkeypatch.setattr(scores_module, "SOURCES", {"co_watched": "recent"})
     arrive(lake, FIRST, {0: ALIKE, 1: ODD})
     user = np.array([USER, USER, STRANGER, USER, USER])
     video = np.array([LEFT_OUT, ODD[0], ALIKE[0], NOBODY_S, LEFT_OUT])
@@ -57,14 +61,19 @@ def test_pairs_are_scored_by_models_of_their_own_day(
         request = Request(last, FIRST, load_recipe("for_you"), "simulated", "")
         return source_scores(settings, request, snapshot, user, video)
 
-    before = scored(FIRST)
-    assert before.keys() == {"als", "co_watched"}
-    for of_source in before.values():
-        assert of_source[0] > of_source[1], "what goes with what the user has met, beside what does not"
-        assert np.isnan(of_source[3:]).all(), "a video that nobody met, and a day on which nothing had arrived"
-    assert np.isnan(before["co_watched"][2]), "it links from what a user has met"
+    before = scored(FIRST)["co_watched"]
+    assert before[0] > before[1], "what goes with what the user has met, beside what does not"
+    assert np.isnan(before[2]), "it links from what a user has met"
+    assert np.isnan(before[3:]).all(), "a video that nobody met, and a day on which nothing had arrived"
     # All turns round on the day after: what had arrived by the first day stays.
     arrive(lake, FIRST + timedelta(days=1), {0: ODD, 1: ALIKE})
-    after = scored(FIRST + timedelta(days=1))
-    for name, of_source in before.items():
-        assert np.array_equal(after[name], of_source, equal_nan=True)
+    after = scored(FIRST + timedelta(days=1))["co_watched"]
+    assert np.array_equal(after, before, equal_nan=True)
+
+
+def test_a_user_without_a_vector_is_anyone(spark: SparkSession) -> None:
+    rows = [("user", 1, [2.0, 0.0]), ("video", 7, [3.0, 5.0]), ("anyone", 0, [0.0, 1.0])]
+    made = spark.createDataFrame(rows, "part string, entity_id long, embedding array<float>")
+    found = scores_module._embedded(made, np.array([1, 2, 1]), np.array([7, 7, 8]))
+    assert found[:2].tolist() == [6.0, 5.0]
+    assert np.isnan(found[2]), "of a video without one nothing is known"
