@@ -34,6 +34,7 @@ def users(draw: st.DrawFn) -> tuple[dict[str, NDArray[Any]], Lists]:
         "author_id": rng.integers(0, kinds, rows),
         "tag_id": rng.integers(-1, kinds, rows),
         "is_seen": rng.random(rows) < 0.3,
+        "is_blocked": rng.random(rows) < 0.3,
         "is_showable": rng.random(rows) < 0.7,
         "is_candidate": rng.random(rows) < 0.7,
         "fresh_rank": rng.integers(0, 4, rows),
