@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import ContractError
 from core.job import Job, JobContext, log
+from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.feeds import TERMS
 from core.tables.source_fits import TABLE as SOURCE_FITS
@@ -28,7 +29,7 @@ def run(ctx: JobContext) -> None:
     """
     inputs = slate_inputs(ctx, ctx.read(USERS))
     feed, slots = made(ctx, inputs)
-    _check_lengths(feed, inputs.met, inputs.videos, ctx.recipe.length)
+    _check_lengths(feed, inputs, ctx.read(BLOCKED_AUTHORS), ctx.recipe.length)
     _tell_costs(slots, [rule.name for rule, _ in inputs.plan.steps])
     ctx.publish(FEEDS, feed)
     for kept in (feed, slots, inputs.met):
@@ -108,14 +109,18 @@ def _tell_costs(slots: DataFrame, rules: list[str]) -> None:
         log.info("%s: predicted value of a feed from %.4f to %.4f on average", name, before, after)
 
 
-def _check_lengths(feed: DataFrame, met: DataFrame, videos: DataFrame, length: int) -> None:
-    """Logs short feeds, and users who have seen everything; raises ContractError where others have no feed."""
+def _check_lengths(feed: DataFrame, inputs: SlateInputs, blocked: DataFrame, length: int) -> None:
+    """Logs short feeds, and users to whom nothing is left to show; raises ContractError where others have no feed."""
     from pyspark.sql import functions as F
 
     lengths = feed.groupBy("user_id").agg(F.count(F.lit(1)).alias("slots"))
-    there = met.select("user_id", "seen").join(lengths, on="user_id", how="left").cache()
-    showable = videos.where("is_showable").count()
-    without = there.where(F.col("slots").isNull() & (F.size("seen") < showable)).count()
+    of_authors = inputs.videos.where("is_showable").groupBy("author_id").count()
+    showable = of_authors.agg(F.sum("count")).collect()[0][0] or 0
+    kept_out = blocked.join(F.broadcast(of_authors), on="author_id").groupBy("user_id").agg(F.sum("count").alias("out"))
+    there = inputs.met.select("user_id", "seen").join(lengths, on="user_id", how="left")
+    there = there.join(kept_out, on="user_id", how="left").cache()
+    left = F.lit(showable) - F.size("seen") - F.coalesce("out", F.lit(0))
+    without = there.where(F.col("slots").isNull() & (left > 0)).count()
     users, none, short = there.agg(
         F.count(F.lit(1)), F.count_if(F.col("slots").isNull()), F.count_if(F.col("slots") < length)
     ).collect()[0]
@@ -127,7 +132,9 @@ def _check_lengths(feed: DataFrame, met: DataFrame, videos: DataFrame, length: i
             next_step="look at tables source_models and videos of that day: is anything left to show?",
         )
     if none:
-        log.warning("%s of %s users have seen everything there is and get no feed", f"{none:,}", f"{users:,}")
+        log.warning(
+            "%s of %s users have seen or blocked everything there is and get no feed", f"{none:,}", f"{users:,}"
+        )
     if short:
         log.warning("%s of %s feeds are shorter than %s videos", f"{short:,}", f"{users:,}", length)
 

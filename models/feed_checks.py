@@ -78,8 +78,8 @@ def checked(
 
     `met`: user_id, video_id, the distinct pairs shown in the last 28 days; `users`: user_id, who should have a feed;
     `showable`: video_id, author_id, what may be shown; `blocked`: user_id, author_id, the authors whom users have
-    blocked; `length`: videos that a feed promises. A feed may be shorter where its user has met all but fewer showable
-    videos.
+    blocked; `length`: videos that a feed promises. A feed may be shorter where its user has met, or blocked the authors
+    of, all but fewer showable videos.
     """
     from pyspark.sql import functions as F
 
@@ -104,11 +104,15 @@ def checked(
     )
     pool = showable.count()
     history = seen.groupBy("user_id").agg(F.count_if(there).alias("met"))
+    kept_out = unwanted.join(F.broadcast(shown), on="author_id", how="inner").select("user_id", "video_id")
+    kept_out = kept_out.join(pairs, on=["user_id", "video_id"], how="left_anti")
+    kept_out = kept_out.groupBy("user_id").agg(F.count(F.lit(1)).alias("kept_out"))
     everyone = (
         users.select("user_id")
         .join(per_feed, on="user_id", how="left")
         .join(history, on="user_id", how="left")
-        .withColumn("left", F.lit(pool) - F.coalesce("met", F.lit(0)))
+        .join(kept_out, on="user_id", how="left")
+        .withColumn("left", F.lit(pool) - F.coalesce("met", F.lit(0)) - F.coalesce("kept_out", F.lit(0)))
         .withColumn("got", F.coalesce("slots", F.lit(0)))
         .cache()
     )

@@ -38,6 +38,8 @@ NEW, PEOPLE, POOL, LISTED = 0, 12, 60, 25
 """User NEW has neither history nor candidates."""
 BLOCKS = {NEW: 3, 2: 4}
 """Users to the author whom they have blocked."""
+HERMIT = PEOPLE
+"""A user more, who has blocked every author."""
 RULES = (
     RuleUse("seen", {}),
     RuleUse("integrity", {}),
@@ -57,7 +59,7 @@ def tables() -> dict[Table, list[dict[str, Any]]]:
     draw = np.random.default_rng(5)
     users = [
         {"user_id": n, "account_age_days": 9, "activity": "low", "following_count": 0, "follower_count": 0}
-        for n in range(PEOPLE)
+        for n in (*range(PEOPLE), HERMIT)
     ]
     about = {"tags": [], "duration_ms": 9000, "uploaded_on": DS, "upload_type": "unknown", "music_id": None}
     videos = [
@@ -82,7 +84,10 @@ def tables() -> dict[Table, list[dict[str, Any]]]:
     learned = {"source": "two_tower", "kind": "video", "model": "m"}
     return {
         USERS: users,
-        BLOCKED_AUTHORS: [{"user_id": user, "author_id": author} for user, author in BLOCKS.items()],
+        BLOCKED_AUTHORS: [
+            {"user_id": user, "author_id": author}
+            for user, author in [*BLOCKS.items(), *[(HERMIT, author) for author in range(9)]]
+        ],
         VIDEOS: videos,
         IMPRESSIONS: [{**flags, **met, "watch_ms": 100}],
         CANDIDATES: candidates,
@@ -114,6 +119,7 @@ def test_every_row_explains_itself_and_a_run_again_is_the_same(installed: Settin
     assert built(installed) == rows
     assert Lake(installed.lake).partitions(FEEDS, [DS]) == before
     feeds = [[row for row in rows if row["user_id"] == user] for user in range(PEOPLE)]
+    assert HERMIT not in {row["user_id"] for row in rows}
     listed = {(row["user_id"], row["video_id"]): row for row in tables()[SCORED_CANDIDATES]}
     for feed in feeds:
         assert [row["slot"] for row in feed] == list(range(1, RECIPE.length + 1))

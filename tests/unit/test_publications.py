@@ -137,7 +137,8 @@ def test_a_night_is_published_handed_over_and_run_again_changes_nothing(nights: 
 def test_every_complaint_is_counted_by_its_own_check(spark: SparkSession) -> None:
     """Videos 1 to 12 may be shown, 13 not; users 1 to 6 have met video 12, user 9 all but three, 7 and 8 none.
 
-    Of each two videos one author is, and user 6 has blocked that of 4 and 5, user 7 one without videos.
+    Of each two videos one author is; user 6 has blocked that of 4 and 5, user 7 one without videos, user 10, who has no
+    feed, everyone.
     """
     feeds = {
         1: [12, 2, 3],
@@ -155,9 +156,9 @@ def test_every_complaint_is_counted_by_its_own_check(spark: SparkSession) -> Non
     found = checked(
         spark.createDataFrame(rows, "user_id long, slot int, video_id long"),
         spark.createDataFrame(met, "user_id long, video_id long"),
-        spark.range(1, 10).toDF("user_id"),
+        spark.range(1, 11).toDF("user_id"),
         spark.range(1, 13).selectExpr("id as video_id", "id div 2 as author_id"),
-        spark.createDataFrame([(6, 2), (7, 99)], "user_id long, author_id long"),
+        spark.createDataFrame([(6, 2), (7, 99), *[(10, n) for n in range(7)]], "user_id long, author_id long"),
         4,
         Limits(*[0.0] * 7, same=0.5),
     )
@@ -166,9 +167,9 @@ def test_every_complaint_is_counted_by_its_own_check(spark: SparkSession) -> Non
         "repeated": (1, 20),
         "unshowable": (1, 20),
         "blocked": (2, 20),
-        "short": (8, 9),
-        "missing": (2, 9),
-        "cold": (1, 2),
+        "short": (8, 10),
+        "missing": (2, 10),
+        "cold": (1, 3),
         "same": (2, 7),
     }
     assert [check.name for check in found if check.holds] == ["same"]
