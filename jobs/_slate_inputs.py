@@ -33,14 +33,16 @@ TABLES = (CANDIDATES, SCORED_CANDIDATES, IMPRESSIONS, USERS, BLOCKED_AUTHORS, VI
 class SlateInputs:
     """`plan` and `asking`, one row per user, as models.slate takes them, and what they were made from.
 
-    `met` has user_id and the videos they have seen, cached; `scored` the candidates as in table scored_candidates;
-    `sources` who named a candidate, as in table candidates; `popular` the popular videos with score and part; `videos`
-    every video with what rules read and is_showable.
+    `met` has user_id and the videos they have seen, cached; `blocked` whom they have blocked, as in table
+    blocked_authors; `scored` the candidates as in table scored_candidates; `sources` who named a candidate, as in table
+    candidates; `popular` the popular videos with score and part; `videos` every video with what rules read and
+    is_showable.
     """
 
     plan: Plan
     asking: DataFrame
     met: DataFrame
+    blocked: DataFrame
     scored: DataFrame
     sources: DataFrame
     popular: DataFrame
@@ -88,8 +90,8 @@ def inputs_of(
     vectors = video_vectors(ctx.read(EMBEDDINGS), videos) if compared else None
     plan = Plan(steps, recipe.length, exploration, _popular(popular, videos), vectors)
     named = scored.join(sources, on=["user_id", "video_id"], how="left")
-    asking = _asking(met, ctx.read(BLOCKED_AUTHORS), named, videos)
-    return SlateInputs(plan, asking, met, scored, sources, popular, videos)
+    blocked = ctx.read(BLOCKED_AUTHORS)
+    return SlateInputs(plan, _asking(met, blocked, named, videos), met, blocked, scored, sources, popular, videos)
 
 
 def _popular(model: DataFrame, videos: DataFrame) -> dict[str, np.ndarray]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from core.errors import ContractError
 from core.job import Job, JobContext, log
-from core.tables.blocked_authors import TABLE as BLOCKED_AUTHORS
 from core.tables.feeds import TABLE as FEEDS
 from core.tables.feeds import TERMS
 from core.tables.source_fits import TABLE as SOURCE_FITS
@@ -29,7 +28,7 @@ def run(ctx: JobContext) -> None:
     """
     inputs = slate_inputs(ctx, ctx.read(USERS))
     feed, slots = made(ctx, inputs)
-    _check_lengths(feed, inputs, ctx.read(BLOCKED_AUTHORS), ctx.recipe.length)
+    _check_lengths(feed, inputs, ctx.recipe.length)
     _tell_costs(slots, [rule.name for rule, _ in inputs.plan.steps])
     ctx.publish(FEEDS, feed)
     for kept in (feed, slots, inputs.met):
@@ -109,14 +108,15 @@ def _tell_costs(slots: DataFrame, rules: list[str]) -> None:
         log.info("%s: predicted value of a feed from %.4f to %.4f on average", name, before, after)
 
 
-def _check_lengths(feed: DataFrame, inputs: SlateInputs, blocked: DataFrame, length: int) -> None:
+def _check_lengths(feed: DataFrame, inputs: SlateInputs, length: int) -> None:
     """Logs short feeds, and users to whom nothing is left to show; raises ContractError where others have no feed."""
     from pyspark.sql import functions as F
 
     lengths = feed.groupBy("user_id").agg(F.count(F.lit(1)).alias("slots"))
     of_authors = inputs.videos.where("is_showable").groupBy("author_id").count()
     showable = of_authors.agg(F.sum("count")).collect()[0][0] or 0
-    kept_out = blocked.join(F.broadcast(of_authors), on="author_id").groupBy("user_id").agg(F.sum("count").alias("out"))
+    kept_out = inputs.blocked.join(F.broadcast(of_authors), on="author_id")
+    kept_out = kept_out.groupBy("user_id").agg(F.sum("count").alias("out"))
     there = inputs.met.select("user_id", "seen").join(lengths, on="user_id", how="left")
     there = there.join(kept_out, on="user_id", how="left").cache()
     left = F.lit(showable) - F.size("seen") - F.coalesce("out", F.lit(0))

@@ -17,6 +17,7 @@ import click
 from core.lake import Lake
 from core.run import Request, run_jobs
 from core.settings import Settings, with_home
+from core.tables.impressions import REACTIONS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from features.catalog import feature_names, features
 from reelfeed.documents import write_block
@@ -35,10 +36,7 @@ FULL, UNSMOOTHED, PLACEBO = "all groups", "all groups, smoothing off", "placebo"
 NO_SMOOTHING = 1e-6
 """Strength of a prior that shows only where there is nothing else, in impressions."""
 METRICS = ("gauc", "ndcg@5")
-OUTCOMES = (
-    "watch_ms",
-    *[c.name for c in IMPRESSIONS.columns if c.type == "boolean" and c.name != "is_random"],
-)
+OUTCOMES = ("watch_ms", *REACTIONS)
 """What came of an impression: all that labels and counters are made of."""
 RUNGS = {
     "tabs": ("surface", "surface_reception"),

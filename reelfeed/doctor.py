@@ -16,9 +16,9 @@ from pathlib import Path
 from core.errors import ReelfeedError
 from core.java import OLDEST, java_home, java_version
 from core.java_start import ARCHIVE
-from core.recipe import load_recipe, recipe_names
+from core.recipe import recipe_names
 from core.settings import ROOT, Settings, load_settings
-from models.value import check_value
+from reelfeed.options import recipe_of
 
 LOCK = ROOT / "requirements" / "lock.txt"
 PYTHONS = ((3, 11), (3, 12))
@@ -132,7 +132,7 @@ def _configuration(_: Settings) -> Iterator[Finding]:
     for profile in PROFILES:
         load_settings(profile)
     for recipe in recipe_names():
-        check_value(load_recipe(recipe))
+        recipe_of(recipe)
     yield Finding("configuration", f"profiles {', '.join(PROFILES)}; recipes {', '.join(recipe_names())}")
 
 

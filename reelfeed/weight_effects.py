@@ -11,6 +11,7 @@ from core.lake import Lake
 from core.recipe import Recipe
 from core.settings import CONF, Settings
 from core.tables.feeds import TABLE as FEEDS
+from core.tables.impressions import REACTIONS
 from core.tables.impressions import TABLE as IMPRESSIONS
 from jobs.ingest_events import LATEST_DAYS
 from models.weight_effects import effects
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow
     from numpy.typing import NDArray
-
-OUTCOMES = tuple(
-    column.name for column in IMPRESSIONS.columns if column.type == "boolean" and column.name != "is_random"
-)
-"""What came of a showing."""
 
 
 def told(settings: Settings, recipe: Recipe, first: date, last: date) -> str:
@@ -41,8 +37,8 @@ def told(settings: Settings, recipe: Recipe, first: date, last: date) -> str:
         )
     rows = _nights(settings, recipe, first, last, heads)
     user, showings = rows["user_id"].to_numpy(), rows["showings"].to_numpy().astype(float)
-    drawn, outcomes = (_matrix(rows, names) for names in ([f"drawn_{head}" for head in heads], OUTCOMES))
-    found = effects(user, drawn, showings, outcomes, heads, OUTCOMES, settings.seed)
+    drawn, outcomes = (_matrix(rows, names) for names in ([f"drawn_{head}" for head in heads], REACTIONS))
+    found = effects(user, drawn, showings, outcomes, heads, REACTIONS, settings.seed)
     columns = [f"{head} {recipe.value[head]:g} → {recipe.value[head] * (1 + recipe.varied[head]):g}" for head in heads]
     lines = [
         f"{rows.num_rows:,} nights of {len(set(user.tolist())):,} users, {first} to {last}, "
@@ -51,7 +47,7 @@ def told(settings: Settings, recipe: Recipe, first: date, last: date) -> str:
         "",
         "  ".join([f"{'':20}", f"{'as it is':>8}", *[f"{column:>30}" for column in columns]]),
     ]
-    for name in OUTCOMES:
+    for name in REACTIONS:
         cells = [f"{found[name, head].told(sign='+'):>30}" for head in heads]
         lines.append("  ".join([f"{name:20}", f"{found[name, ''].value:8.4f}", *cells]))
     return "\n".join(lines)
@@ -64,7 +60,7 @@ def _matrix(rows: pyarrow.Table, names: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _nights(settings: Settings, recipe: Recipe, first: date, last: date, heads: list[str]) -> pyarrow.Table:
-    """Returns of each night of a user with showings after it: drawn_HEAD in [-1, 1], showings, sums of OUTCOMES."""
+    """Returns of each night of a user with showings after it: drawn_HEAD in [-1, 1], showings, sums of REACTIONS."""
     from pyspark.sql import functions as F
 
     from core.spark import session
@@ -78,14 +74,13 @@ def _nights(settings: Settings, recipe: Recipe, first: date, last: date, heads: 
     # All rows of a user's night were scored with the same weights.
     one = feeds.select("user_id", "ds", "terms").dropDuplicates(["user_id", "ds"])
     weights = F.map_from_entries(F.transform("terms", lambda term: F.struct(term["head"], term["weight"])))
-    drawn = {f"drawn_{head}": (weights[head] / recipe.value[head] - 1) / recipe.varied[head] for head in heads}
+    drawn = [((weights[head] / recipe.value[head] - 1) / recipe.varied[head]).alias(f"drawn_{head}") for head in heads]
     shown = lake.read(spark, IMPRESSIONS, arrived).where(F.col("surface") == recipe.surface)
-    sums = [F.sum(F.col(name).cast("int")).alias(name) for name in OUTCOMES]
+    sums = [F.sum(F.col(name).cast("int")).alias(name) for name in REACTIONS]
     day_after = F.date_sub("shown_on", 1).alias("ds")
     came = shown.groupBy("user_id", day_after).agg(F.count(F.lit(1)).alias("showings"), *sums)
     joined = one.join(came, on=["user_id", "ds"], how="inner")
-    told = [column.alias(name) for name, column in drawn.items()]
-    rows = joined.orderBy("user_id", "ds").select("user_id", "showings", *OUTCOMES, *told).toArrow()
+    rows = joined.orderBy("user_id", "ds").select("user_id", "showings", *REACTIONS, *drawn).toArrow()
     if not rows.num_rows:
         raise MissingDataError(
             f"no showings on the day after a night of recipe {recipe.name!r}, as it is now, from {first} to {last}",

@@ -59,3 +59,6 @@ TABLE = Table(
     ),
     guarded=True,
 )
+
+REACTIONS = tuple(column.name for column in TABLE.columns if column.type == "boolean" and column.name != "is_random")
+"""The columns that say what a user did about a showing, beside the time watched."""
